@@ -1,0 +1,1 @@
+"""What crosses a boundary: records, tables, reasons, configuration, and the views over them."""
