@@ -1,0 +1,297 @@
+"""A memory of a video: what is left of it in the language model, to be asked any number of questions.
+
+It holds the keys and values of the text in front of the video and of every VST, and the visual tokens of the last,
+unfinished window, which stay raw until the window is full or the stream is closed. A question asked in between is
+answered as if the stream ended there; the memory itself stays open.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from model.fingerprint import fingerprint
+from model.frame_input import frame_pixels, timed
+from model.kept_rows import KeptRows
+from model.memory_file import read_memory_file, write_memory_file
+from model.ratio_choice import DrawnRatio, RatioChoice, check_ratio
+from model.rotary import Positions, check_positions
+from model.stream_cache import StreamCache, StreamCaches
+from model.visual_reader import VisualReader
+from model.window_layout import Step, Text, Visual, plan_steps, vst_count
+
+if TYPE_CHECKING:
+    from model.modeling_video_xl import VideoXLForConditionalGeneration
+
+GPU_TOKENS_PER_PASS = 11520
+GPU_FRAMES_PER_CHUNK = 32
+
+
+@dataclass
+class MemoryState:
+    """Everything about a memory that is not a large tensor.
+
+    Attributes:
+        fingerprint: of the model that made it.
+        positions: how positions become angles, fixed when the memory is begun.
+        ratio: how the ratio of each window is chosen.
+        prefix_tokens: text tokens in front of the video.
+        window_ratios: ratio of each finished window.
+        window_tokens: visual tokens of each finished window; all are full but for the last of a closed stream.
+        times_s: time of each frame in seconds, or None for a frame given without one.
+        closed: whether the stream has ended.
+    """
+
+    fingerprint: str
+    positions: Positions
+    ratio: RatioChoice
+    prefix_tokens: int
+    window_ratios: list[int]
+    window_tokens: list[int]
+    times_s: list[float | None]
+    closed: bool
+
+
+class Memory:
+    """See the top of the file. Made by `VideoXLForConditionalGeneration.compress` or `Memory.load`."""
+
+    def __init__(
+        self, model: "VideoXLForConditionalGeneration", state: MemoryState, rows: KeptRows, raw_VC: Tensor  # noqa: N803
+    ) -> None:
+        self._model = model
+        self.state = state
+        self._rows = rows
+        self._raw_VC = raw_VC  # noqa: N806
+        self._provisional: KeptRows | None = None
+
+    @classmethod
+    @torch.no_grad()
+    def begin(
+        cls,
+        model: "VideoXLForConditionalGeneration",
+        prefix_ids: Tensor,
+        ratio: RatioChoice,
+        positions: Positions = "published",
+    ) -> "Memory":
+        """A memory that has read the text in front of the video, and no frame yet.
+
+        Raises:
+            ValueError, TypeError: an unknown ratio or way with positions.
+        """
+        check_ratio(ratio, model.config)
+        check_positions(positions)
+        rows = KeptRows(model.config.text_config.num_hidden_layers)
+        if len(prefix_ids):
+            steps = plan_steps([Text(len(prefix_ids))], model.config.window_tokens)
+            model.model.run_pass([steps], prefix_ids, None, [rows], positions, keep=True)
+        weight = model.model.projector.linear_2.weight
+        raw = weight.new_empty(0, weight.shape[0])
+        # A generator given by the caller is the caller's: this memory draws from a copy.
+        ratio = ratio.copy() if isinstance(ratio, DrawnRatio) else ratio
+        state = MemoryState(fingerprint(model), positions, ratio, len(prefix_ids), [], [], [], False)
+        return cls(model, state, rows, raw)
+
+    @property
+    def frames(self) -> int:
+        """Frames seen."""
+        return len(self.state.times_s)
+
+    @property
+    def ratios(self) -> tuple[int, ...]:
+        """Ratio of each finished window."""
+        return tuple(self.state.window_ratios)
+
+    @property
+    def positions_used(self) -> int:
+        """Positions taken by what is kept; a question's positions come behind them."""
+        return len(self._rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the kept keys and values and of the raw tokens."""
+        return self._rows.nbytes + self._raw_VC.nbytes
+
+    @property
+    def raw_tokens(self) -> int:
+        """Visual tokens of the unfinished window."""
+        return self._raw_VC.shape[0]
+
+    @torch.no_grad()
+    def extend(
+        self,
+        frames: Iterable[Any],
+        windows_per_pass: int | None = None,
+        frames_per_chunk: int | None = None,
+    ) -> "Memory":
+        """Watch the next frames; returns this memory.
+
+        Args:
+            frames, windows_per_pass, frames_per_chunk: as for `VideoXLForConditionalGeneration.compress`.
+
+        Raises:
+            ValueError, TypeError: the stream is closed, the model's weights have changed, or a frame is bad.
+        """
+        if self.state.closed:
+            raise ValueError("this memory's stream is closed: begin a new one with model.compress")
+        self._check_model(self._model)
+        on_cpu = self._model.device.type == "cpu"
+        window = self._model.config.window_tokens
+        windows = windows_per_pass or (1 if on_cpu else max(1, GPU_TOKENS_PER_PASS // window))
+        chunk = frames_per_chunk or (1 if on_cpu else GPU_FRAMES_PER_CHUNK)
+        reader = VisualReader(self._chunks(iter(frames), chunk), self._model.model.encode, self._raw_VC)
+        self._provisional = None
+        self._raw_VC = self._raw_VC[:0]
+        try:
+            while (waiting := reader.fill(windows * window)) >= window:
+                lengths = [window] * min(windows, waiting // window)
+                ratios = [self._draw(self.state.ratio, len(self.state.window_ratios) + i, window) for i in range(len(lengths))]
+                self._compress(reader, lengths, ratios, self._rows)
+                self.state.window_tokens += lengths
+                self.state.window_ratios += ratios
+        finally:
+            # A bad frame ends the call, not the memory: what came before it stays.
+            self._raw_VC = reader.take(reader.fill(0)) if reader.fill(0) else self._raw_VC
+        return self
+
+    @torch.no_grad()
+    def close(self) -> "Memory":
+        """End the stream: the last window is compressed and no frame can follow; returns this memory.
+
+        Raises:
+            ValueError: there are too few visual tokens for the ratio.
+        """
+        if not self.state.closed and self.raw_tokens:
+            self._check_model(self._model)
+            ratio = self._last_ratio(self.state.ratio)
+            self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._rows)
+            self.state.window_tokens.append(self.raw_tokens)
+            self.state.window_ratios.append(ratio)
+            self._raw_VC, self._provisional = self._raw_VC[:0].clone(), None
+        self.state.closed = True
+        return self
+
+    @torch.no_grad()
+    def cache(self, model: "VideoXLForConditionalGeneration | None" = None) -> StreamCaches:
+        """A place to continue from, as `past_key_values`: one for each question, this memory shared by all.
+
+        Args:
+            model: the model that will continue; left out: the one that made or loaded the memory.
+
+        Raises:
+            ValueError: the model is not the one that made the memory, is on another device, or there are too few
+                visual tokens for the ratio.
+        """
+        self._check_model(model or self._model)
+        shared = self._rows
+        if self.raw_tokens:
+            if self._provisional is None:
+                # Draws of a question must not change the draws of the stream.
+                choice = self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
+                ratio = self._last_ratio(choice)
+                self._provisional = KeptRows(self._rows.layers, self._rows.view())
+                self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._provisional)
+            shared = self._provisional
+        return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
+
+    def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
+        """The same memory on another device, for the model there (left out: its own model, once moved)."""
+        return Memory(model or self._model, self.state, self._rows.to(device), self._raw_VC.to(device))
+
+    def save(self, path: str | Path, dtype: str | None = None) -> None:
+        """Write the memory to a file; it appears whole or not at all.
+
+        Args:
+            path: a file name; `.safetensors` is usual.
+            dtype: "float16", "bfloat16" or "int8" (one scale a row and head); left out: as it is, exactly.
+        """
+        write_memory_file(Path(path), self.state, list(self._rows.contiguous()), self._raw_VC, dtype)
+
+    @classmethod
+    def load(cls, path: str | Path, model: "VideoXLForConditionalGeneration") -> "Memory":
+        """Read a memory, onto the model's device.
+
+        Raises:
+            ValueError: the file is no memory or is damaged, or the memory is another model's.
+        """
+        fields, layers, raw = read_memory_file(Path(path))
+        state = MemoryState(**fields)
+        weight = model.model.projector.linear_2.weight
+        rows = KeptRows(len(layers))
+        for index, (k, v) in enumerate(layers):
+            rows.append(index, *(t.to(device=weight.device, dtype=weight.dtype) for t in (k, v)))
+        memory = cls(model, state, rows, raw.to(device=weight.device, dtype=weight.dtype))
+        memory._check_model(model)
+        return memory
+
+    def vst_frames(self) -> list[tuple[int, int]]:
+        """For each kept VST of a finished window the first and the last frame whose tokens it closes."""
+        spans = []
+        start, per_frame = 0, self._model.config.tokens_per_crop
+        for tokens, ratio in zip(self.state.window_tokens, self.state.window_ratios, strict=True):
+            for index in range(vst_count(tokens, ratio)):
+                first = start + index * ratio
+                last = start + min((index + 1) * ratio, tokens) - 1
+                spans.append((first // per_frame, last // per_frame))
+            start += tokens
+        return spans
+
+    def _chunks(self, frames: Iterator[Any], size: int) -> Iterator[Tensor]:
+        """Frames as stacks of pixel values, each frame checked and noted as it comes."""
+        stack: list[Tensor] = []
+        times: list[float | None] = []
+        for item in frames:
+            time_s, frame = timed(item)
+            stack.append(frame_pixels(frame, self._model, self.frames + len(times)))
+            times.append(time_s)
+            if len(stack) == size:
+                self.state.times_s += times
+                yield torch.stack(stack)
+                stack, times = [], []
+        if stack:
+            self.state.times_s += times
+            yield torch.stack(stack)
+
+    def _raw_reader(self) -> VisualReader:
+        return VisualReader(iter(()), self._model.model.encode, self._raw_VC)
+
+    def _compress(self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
+        """Run consecutive windows as one pass and append what they leave."""
+        steps: list[Step] = []
+        rank = len(rows)
+        for tokens, ratio in zip(lengths, ratios, strict=True):
+            steps += plan_steps([Visual(tokens, (ratio,))], self._model.config.window_tokens, rank)
+            rank += vst_count(tokens, ratio)
+        no_text = torch.empty(0, dtype=torch.long)
+        self._model.model.run_pass([steps], no_text, reader, [rows], self.state.positions, keep=True)
+
+    def _draw(self, choice: RatioChoice, window: int, tokens: int) -> int:
+        if isinstance(choice, DrawnRatio):
+            return choice.draw(tokens)
+        if isinstance(choice, Sequence):
+            if window >= len(choice):
+                raise ValueError(f"window {window} has no ratio: {len(choice)} were given; give one for all windows")
+            return int(choice[window])
+        return int(choice)
+
+    def _last_ratio(self, choice: RatioChoice) -> int:
+        ratio = self._draw(choice, len(self.state.window_ratios), self.raw_tokens)
+        if not self.state.window_ratios and self.raw_tokens < ratio:
+            raise ValueError(
+                f"{self.raw_tokens} visual tokens are too few for ratio {ratio}: give more frames or a smaller ratio"
+            )
+        return ratio
+
+    def _check_model(self, model: "VideoXLForConditionalGeneration") -> None:
+        if fingerprint(model) != self.state.fingerprint:
+            raise ValueError(
+                "this memory was made by another model, or by this one before its weights or their type changed: "
+                "compress the video again with the model at hand"
+            )
+        where = self._raw_VC.device
+        if where != model.model.projector.linear_2.weight.device:
+            raise ValueError(f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)")
+
+

@@ -1,0 +1,536 @@
+"""Video-XL: a vision tower, a projector and a Qwen2 that compresses what it sees into VSTs.
+
+Where the published code does not work, this does the following, and agrees with it everywhere else:
+
+* Any number of media anywhere in a prompt, the first place included. Text between media is kept uncompressed, like
+  text before and behind them. (Published: one medium; further marks become untrained text tokens.)
+* Batches of text, images and videos of any length, each at its own ratio. Every sample gives what it gives alone.
+* Nothing outlives a call. (Published: the memory, the feature cursor and the ratio generator do.)
+* A last window shorter than its ratio closes with one VST. (Published: its tokens are lost, and with several ratios
+  an assertion fails.) Tokens behind the last VST of a longer window leave no trace, as published.
+* An image's base crop, which the published code encodes and drops, is not encoded.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import CLIPVisionModel, GenerationMixin, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from model.configuration import VideoXLConfig
+from model.kept_rows import KeptRows
+from model.language_model import VideoXLLanguageModel
+from model.memory import Memory
+from model.pass_plan import PassPlan, plan_pass
+from model.ratio_choice import DrawnRatio, RatioChoice, default_ratio
+from model.rotary import Positions, check_positions
+from model.stream_cache import StreamCache, StreamCaches
+from model.streams import Stream, read_streams
+from model.vision import Projector, check_pixels, visual_tokens
+from model.visual_reader import VisualReader
+from model.window_layout import Step, group_steps, plan_steps
+
+IGNORED_LABEL = -100
+GPU_TOKENS_PER_PASS = 11520  # eight published windows
+GPU_FRAMES_PER_CHUNK = 32
+
+
+@dataclass
+class VideoXLOutput(ModelOutput):
+    """What `forward` returns.
+
+    Attributes:
+        loss: mean over labelled tokens, if labels were given.
+        logits: [batch, ids, vocabulary], aligned with `input_ids`; at a media mark they predict the token behind it.
+            Padding has zeros.
+        past_key_values: what later calls continue from.
+        ratios: for each sample the ratio of each of its windows.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: StreamCaches | None = None
+    ratios: tuple[tuple[int, ...], ...] | None = None
+
+
+class VideoXLPreTrainedModel(PreTrainedModel):
+    """What `from_pretrained` needs to know."""
+
+    config_class = VideoXLConfig
+    base_model_prefix = "model"
+    input_modalities = ("video", "image", "text")
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["VideoXLDecoderLayer", "CLIPEncoderLayer"]  # noqa: RUF012
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _supports_sdpa = True
+    _supports_flex_attn = True
+
+
+class VideoXLModel(VideoXLPreTrainedModel):
+    """Tower, projector and language model without the head."""
+
+    def __init__(self, config: VideoXLConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = CLIPVisionModel(config.vision_config)
+        self.projector = Projector(config.vision_config.hidden_size, config.text_config.hidden_size)
+        self.language_model = VideoXLLanguageModel(config.text_config)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embedding."""
+        return self.language_model.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embedding."""
+        self.language_model.embed_tokens = value
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Visual tokens [F * V, C] of frames or tiles [F, 3, S, S] of any device and floating type."""
+        weight = self.projector.linear_1.weight
+        pixels = pixels.to(device=weight.device, dtype=weight.dtype)
+        return visual_tokens(self.vision_tower, self.projector, pixels, self.config)
+
+    def run_pass(
+        self,
+        steps_of_samples: Sequence[Sequence[Step]],
+        text_ids: Tensor,
+        reader: VisualReader | None,
+        rows: Sequence[KeptRows],
+        positions: Positions,
+        keep: bool,
+    ) -> tuple[Tensor, PassPlan]:
+        """Embed and run one pass; returns its hidden states [T, C] before the final norm, and its plan.
+
+        Args:
+            steps_of_samples: the steps of each sample.
+            text_ids: ids of the text tokens of the pass, in order.
+            reader: gives the pass its visual tokens.
+            rows: what each sample kept so far.
+            positions: how positions become angles.
+            keep: whether rows are appended.
+        """
+        device = self.language_model.embed_tokens.weight.device
+        plan = plan_pass(steps_of_samples, device)
+        hidden_size = self.config.text_config.hidden_size
+        visual = (
+            reader.take(plan.visual_tokens)
+            if plan.visual_tokens
+            else torch.empty(0, hidden_size, device=device)
+        )
+        inputs = self.language_model.embed_pass(text_ids.to(device), visual.to(device), plan.source_T)
+        return self.language_model(inputs, plan, rows, positions, keep), plan
+
+
+class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
+    """Video-XL with its language modelling head."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: VideoXLConfig) -> None:
+        super().__init__(config)
+        self.model = VideoXLModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embedding."""
+        return self.model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embedding."""
+        self.model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The head."""
+        return self.lm_head
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        media_sizes: Tensor | Sequence[int] | None = None,
+        ratio: RatioChoice | Sequence[RatioChoice] | None = None,
+        labels: Tensor | None = None,
+        question_ids: Tensor | None = None,
+        past_key_values: StreamCaches | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        windows_per_pass: int | str | None = "default",
+        positions: Positions = "published",
+        return_dict: bool = True,
+    ) -> VideoXLOutput:
+        """Logits, and the loss where labels are given.
+
+        Args:
+            input_ids: [batch, ids], one `config.media_token_id` for each medium.
+            attention_mask: [batch, ids], 0 for padding on either side.
+            pixel_values: frames and tiles of all media, [F, 3, S, S], in the order of the marks.
+            media_sizes: how many of them each medium has; may be left out when there is one medium.
+            ratio: one choice for the whole batch, or a list with one choice a sample when the batch has several
+                samples. Left out: `config.default_ratio`.
+            labels: [batch, ids], -100 where there is none. Token t + 1 is the target at t.
+            question_ids: [batch, ids], 0 for what is shared, 1, 2, ... for packed questions, each blind to the rest.
+            past_key_values: continue from here; see also `Memory.cache`.
+            use_cache: whether to return `past_key_values`; left out: unless gradients are recorded.
+            logits_to_keep: logits for the last so many columns only; 0 means all.
+            windows_per_pass: None for one pass over the whole batch; 1 for the window loop. Left to "default": one
+                pass with gradients; without, eight published windows' worth of tokens on a GPU and one elsewhere.
+            positions: "published" or "yarn"; a call that continues keeps what its cache began with.
+            return_dict: a tuple if False.
+
+        Raises:
+            ValueError, TypeError: inputs that do not fit together, before anything is computed.
+        """
+        samples = _unpadded(input_ids, attention_mask, past_key_values)
+        streams = self._streams(input_ids, samples, pixel_values, media_sizes, ratio, question_ids)
+        caches = self._caches(past_key_values, len(streams), positions)
+        keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
+        columns = input_ids.shape[1]
+        first_column = columns - logits_to_keep if logits_to_keep else 0
+        wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
+        hidden = self._run(streams, wanted, caches, self._reader(pixel_values, streams), windows_per_pass, keep)
+        logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
+        loss = None if labels is None else token_loss(logits, labels[:, first_column:], question_ids)
+        for cache, kept in zip(caches.streams, samples, strict=True):
+            cache.ids += len(kept)
+        caches.columns += columns
+        output = VideoXLOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=caches if keep else None,
+            ratios=tuple(stream.ratios for stream in streams),
+        )
+        return output if return_dict else output.to_tuple()
+
+    def _streams(
+        self,
+        input_ids: Tensor,
+        samples: list[Tensor],
+        pixel_values: Tensor | None,
+        media_sizes: Tensor | Sequence[int] | None,
+        ratio: RatioChoice | Sequence[RatioChoice] | None,
+        question_ids: Tensor | None,
+    ) -> list[Stream]:
+        """Check the inputs against each other and read them."""
+        sizes = _media_sizes(pixel_values, media_sizes)
+        if pixel_values is not None:
+            check_pixels(pixel_values, self.config)
+        _check_ids(input_ids, self.config)
+        ids = [row[kept] for row, kept in zip(input_ids, samples, strict=True)]
+        questions = None
+        if question_ids is not None:
+            questions = [row[kept] for row, kept in zip(question_ids, samples, strict=True)]
+        return read_streams(ids, sizes, self._ratio_per_sample(ratio, len(ids)), self.config, questions)
+
+    def _ratio_per_sample(self, ratio: RatioChoice | Sequence[RatioChoice] | None, samples: int) -> list[RatioChoice]:
+        """A list means one choice a sample if there are several samples, one ratio a window if there is one."""
+        if ratio is None:
+            return [default_ratio(self.config) for _ in range(samples)]
+        if isinstance(ratio, Tensor):
+            ratio = ratio.tolist()
+        if samples == 1 or not isinstance(ratio, (list, tuple)):
+            nested = isinstance(ratio, (list, tuple)) and ratio and isinstance(ratio[0], (list, tuple, DrawnRatio))
+            return list(ratio) if nested else [ratio] * samples
+        if len(ratio) != samples:
+            raise ValueError(f"{len(ratio)} ratios were given for a batch of {samples}: give one, or one a sample")
+        return list(ratio)
+
+    def _caches(self, given: StreamCaches | None, samples: int, positions: Positions) -> StreamCaches:
+        check_positions(positions)
+        if given is None:
+            layers = self.config.text_config.num_hidden_layers
+            return StreamCaches([StreamCache(KeptRows(layers), positions) for _ in range(samples)])
+        if len(given.streams) != samples:
+            raise ValueError(f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples")
+        return given
+
+    def _reader(self, pixel_values: Tensor | None, streams: list[Stream]) -> VisualReader | None:
+        if pixel_values is None:
+            return None
+        total = sum(stream.crops for stream in streams)
+        if pixel_values.shape[0] != total:
+            raise ValueError(
+                f"media_sizes add up to {total} frames and tiles, but pixel_values hold {pixel_values.shape[0]}"
+            )
+        chunk = max(1, GPU_FRAMES_PER_CHUNK * 144 // self.config.tokens_per_crop)
+        return VisualReader(iter(pixel_values.split(chunk)), self.model.encode)
+
+    def _run(
+        self,
+        streams: list[Stream],
+        wanted: list[Tensor],
+        caches: StreamCaches,
+        reader: VisualReader | None,
+        windows_per_pass: int | str | None,
+        keep: bool,
+    ) -> Tensor:
+        """Hidden states, after the final norm, at the wanted ids of all samples: [wanted ids, C]."""
+        size = self.default_windows_per_pass() if windows_per_pass == "default" else windows_per_pass
+        window = self.config.window_tokens
+        steps = [
+            plan_steps(stream.parts, window, len(cache.rows))
+            for stream, cache in zip(streams, caches.streams, strict=True)
+        ]
+        if size is None or all(stream.crops == 0 for stream in streams):
+            # Everything at once; without media this is the ordinary batch of a language model.
+            passes = [list(enumerate(steps))]
+        else:
+            passes = [[(i, group)] for i, of_sample in enumerate(steps) for group in group_steps(of_sample, size)]
+        last_of = {i: n for n, one in enumerate(passes) for i, _ in one}
+        hidden, text_done, done = [], [0] * len(streams), [0] * len(streams)
+        for number, one in enumerate(passes):
+            text = []
+            for i, of_sample in one:
+                tokens = sum(step.tokens for step in of_sample if not step.is_window)
+                text.append(streams[i].ids[text_done[i] : text_done[i] + tokens])
+                text_done[i] += tokens
+            rows = [caches.streams[i].rows for i, _ in one]
+            must_keep = keep or any(last_of[i] != number for i, _ in one)
+            hidden_TC, plan = self.model.run_pass(
+                [of_sample for _, of_sample in one], torch.cat(text), reader, rows, caches.streams[0].positions, must_keep
+            )
+            hidden.append(self._pick(hidden_TC, plan, one, streams, wanted, done))
+        return torch.cat(hidden)
+
+    def _pick(
+        self,
+        hidden_TC: Tensor,  # noqa: N803
+        plan: PassPlan,
+        one: list[tuple[int, list[Step]]],
+        streams: list[Stream],
+        wanted: list[Tensor],
+        done: list[int],
+    ) -> Tensor:
+        """The wanted states of one pass, and a note in `done` of how far each sample is."""
+        slots, before = [], 0
+        for i, of_sample in one:
+            tokens = sum(step.tokens for step in of_sample)
+            places = torch.tensor(streams[i].places)[wanted[i].cpu()] - done[i]
+            inside = places[(places >= 0) & (places < tokens)]
+            slots.append(inside + before)
+            before += tokens
+            done[i] += tokens
+        picked = plan.ordinary_U[torch.cat(slots).to(plan.ordinary_U.device)].to(hidden_TC.device)
+        return self.model.language_model.norm(hidden_TC[picked])
+
+    def _logits(
+        self, hidden: Tensor, samples: list[Tensor], wanted: list[Tensor], shape: torch.Size, first_column: int
+    ) -> Tensor:
+        """Logits of the wanted ids, laid out in the columns that they came from."""
+        logits = self.lm_head(hidden)
+        columns = shape[1] - first_column
+        if len(logits) == shape[0] * columns:
+            return logits.view(shape[0], columns, -1)
+        places = torch.cat(
+            [kept[want] - first_column + i * columns for i, (kept, want) in enumerate(zip(samples, wanted, strict=True))]
+        )
+        padded = logits.new_zeros(shape[0] * columns, logits.shape[-1])
+        return padded.index_copy(0, places.to(logits.device), logits).view(shape[0], columns, -1)
+
+    def default_windows_per_pass(self) -> int | None:
+        """See `forward`."""
+        if torch.is_grad_enabled():
+            return None
+        if self.device.type == "cpu":
+            return max(1, 1440 // self.config.window_tokens)
+        return max(1, GPU_TOKENS_PER_PASS // self.config.window_tokens)
+
+    # Generation
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        """`forward` makes its own cache."""
+        return False
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: StreamCaches | None = None,
+        attention_mask: Tensor | None = None,
+        is_first_iteration: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The ids that the cache has not seen; media go in with the first of them."""
+        fresh = past_key_values is None or is_first_iteration
+        if next_sequence_length is not None:
+            input_ids = input_ids[:, -next_sequence_length:]
+        media = {"pixel_values": None, "media_sizes": None, "ratio": None} if not fresh else {}
+        return {**kwargs, **media, "input_ids": input_ids, "past_key_values": past_key_values, "attention_mask": attention_mask}
+
+    def _expand_inputs_for_generation(
+        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor | None, dict[str, Any]]:
+        """Repeat each sample with its media, for several sequences or beams."""
+        if expand_size == 1:
+            return input_ids, kwargs
+        pixel_values, sizes = kwargs.pop("pixel_values", None), kwargs.pop("media_sizes", None)
+        ratio, caches = kwargs.pop("ratio", None), kwargs.pop("past_key_values", None)
+        if pixel_values is not None:
+            marks = (input_ids == self.config.media_token_id).sum(1).tolist()
+            kwargs_media = _repeat_media(pixel_values, _media_sizes(pixel_values, sizes), marks, expand_size)
+        else:
+            kwargs_media = {}
+        if ratio is not None:
+            ratio = [one for one in self._ratio_per_sample(ratio, len(input_ids)) for _ in range(expand_size)]
+        if caches is not None:
+            caches.reorder_cache(torch.arange(len(caches.streams)).repeat_interleave(expand_size))
+        ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
+        return ids, {**kwargs, **kwargs_media, "ratio": ratio, "past_key_values": caches}
+
+    # Memories
+
+    def compress(
+        self,
+        frames: Iterable[Any],
+        ratio: RatioChoice | None = None,
+        prefix_ids: Tensor | Sequence[int] | None = None,
+        positions: Positions = "published",
+        windows_per_pass: int | None = None,
+        frames_per_chunk: int | None = None,
+    ) -> Memory:
+        """Watch a video once and keep what it left behind; see `Memory`.
+
+        What is held meanwhile does not depend on the number of frames, but for the memory itself.
+
+        Args:
+            frames: an iterator of frames: uint8 arrays [height, width, 3] or PIL images of any size, or finished
+                pixel values [3, S, S]; or of pairs (time in seconds, frame).
+            ratio: compression ratio; left out: `config.default_ratio`.
+            prefix_ids: ids of the text in front of the video; left out: the processor's usual prompt.
+            positions: "published" or "yarn", fixed for the life of the memory.
+            windows_per_pass: windows compressed in one pass; left out: eight published windows' worth of tokens on a
+                GPU, one window elsewhere.
+            frames_per_chunk: frames encoded at once; left out: 32 on a GPU, 1 elsewhere. With 1 for both, a cut
+                stream gives the same bits as an uncut one; other sizes group the same sums differently.
+
+        Raises:
+            ValueError, TypeError: a bad ratio or prefix, before any compute; a bad frame, before it is encoded; no
+                frame at all.
+        """
+        prefix = self._prefix_ids(prefix_ids)
+        ratio = default_ratio(self.config) if ratio is None else ratio
+        memory = Memory.begin(self, prefix, ratio, positions)
+        memory.extend(frames, windows_per_pass=windows_per_pass, frames_per_chunk=frames_per_chunk)
+        if memory.frames == 0:
+            raise ValueError("zero frames were given: give at least one frame")
+        return memory
+
+    def answer(self, memory: Memory, question: str, **generation: Any) -> str:
+        """Answer a question about what a memory holds; any number of times.
+
+        Args:
+            memory: made by this model.
+            question: in words; the processor puts it into the chat format.
+            generation: passed on to `generate`; `max_new_tokens` is 128 if left out.
+
+        Raises:
+            ValueError: the memory is another model's, or no processor is at hand.
+        """
+        processor = self._need_processor()
+        ids = torch.tensor([processor.question_ids(question)], device=self.device)
+        generation.setdefault("max_new_tokens", 128)
+        new = self.generate(input_ids=ids, past_key_values=memory.cache(self), **generation)
+        return processor.tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True).strip()
+
+    @property
+    def processor(self) -> Any:
+        """The `VideoXLProcessor` that turns frames and words into tensors, or None. Yours to set."""
+        return self.__dict__.get("_processor")
+
+    @processor.setter
+    def processor(self, processor: Any) -> None:
+        self.__dict__["_processor"] = processor
+
+    def _need_processor(self) -> Any:
+        if self.processor is None:
+            raise ValueError(
+                "words and uint8 frames need a processor: set model.processor = VideoXLProcessor.from_pretrained(...), "
+                "or give prefix_ids and finished pixel values"
+            )
+        return self.processor
+
+    def _prefix_ids(self, prefix_ids: Tensor | Sequence[int] | None) -> Tensor:
+        if prefix_ids is None:
+            prefix_ids = self._need_processor().prefix_ids()
+        ids = torch.as_tensor(prefix_ids, dtype=torch.long).flatten()
+        _check_ids(ids, self.config)
+        if (ids == self.config.media_token_id).any():
+            raise ValueError("prefix_ids hold a media mark: give only the ids in front of the video")
+        return ids
+
+
+def token_loss(logits: Tensor, labels: Tensor, question_ids: Tensor | None = None) -> Tensor:
+    """Mean cross entropy over the labelled tokens of a batch.
+
+    Args:
+        logits: [batch, ids, vocabulary].
+        labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed question
+            is predicted by the last id that the questions share.
+        question_ids: see `VideoXLForConditionalGeneration.forward`.
+    """
+    before = torch.arange(-1, labels.shape[1] - 1, device=labels.device).expand_as(labels).clone()
+    if question_ids is not None:
+        starts = torch.zeros_like(question_ids, dtype=torch.bool)
+        starts[:, 1:] = (question_ids[:, 1:] > 0) & (question_ids.diff(dim=1) != 0)
+        shared = (question_ids == 0).sum(1, keepdim=True) - 1
+        before = torch.where(starts, shared, before)
+    row, column = ((labels != IGNORED_LABEL) & (before >= 0)).nonzero(as_tuple=True)
+    predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
+    return cross_entropy(predicted.float() if predicted.dtype != torch.float64 else predicted, labels[row, column].to(logits.device))
+
+
+def _unpadded(input_ids: Tensor, attention_mask: Tensor | None, past: StreamCaches | None) -> list[Tensor]:
+    """The columns of each sample that are not padding.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if input_ids.dim() != 2 or input_ids.shape[1] == 0:
+        raise ValueError(f"input_ids must have the shape [batch, ids] with at least one id, not {list(input_ids.shape)}")
+    if attention_mask is None:
+        return [torch.arange(input_ids.shape[1], device=input_ids.device)] * len(input_ids)
+    if past is not None:
+        attention_mask = attention_mask[:, -input_ids.shape[1] :]
+    if attention_mask.shape != input_ids.shape:
+        raise ValueError(
+            f"attention_mask has the shape {list(attention_mask.shape)}, input_ids {list(input_ids.shape)}: "
+            "they must be the same"
+        )
+    return [row.nonzero().squeeze(1) for row in attention_mask]
+
+
+def _check_ids(input_ids: Tensor, config: VideoXLConfig) -> None:
+    if input_ids.is_floating_point():
+        raise TypeError(f"ids must be integers, not {input_ids.dtype}")
+    low, high = (int(x) for x in (input_ids.min(), input_ids.max())) if input_ids.numel() else (0, 0)
+    if low < 0 or high >= config.text_config.vocab_size:
+        wrong = low if low < 0 else high
+        raise ValueError(
+            f"id {wrong} is outside the vocabulary of {config.text_config.vocab_size}; media are marked with "
+            f"{config.media_token_id} (config.media_token_id)"
+        )
+
+
+def _media_sizes(pixel_values: Tensor | None, media_sizes: Tensor | Sequence[int] | None) -> list[int]:
+    if pixel_values is None:
+        if media_sizes is not None and len(media_sizes):
+            raise ValueError("media_sizes were given without pixel_values: give both or neither")
+        return []
+    if media_sizes is None:
+        return [pixel_values.shape[0]]
+    return [int(size) for size in media_sizes]
+
+
+def _repeat_media(pixel_values: Tensor, sizes: list[int], marks: list[int], times: int) -> dict[str, Any]:
+    """Each sample's media `times` times in a row."""
+    media = iter(pixel_values.split(sizes))
+    of_sample = [[next(media) for _ in range(count)] for count in marks]
+    repeated = [medium for sample in of_sample for _ in range(times) for medium in sample]
+    return {"pixel_values": torch.cat(repeated), "media_sizes": [len(medium) for medium in repeated]}
+

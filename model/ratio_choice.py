@@ -1,0 +1,103 @@
+"""Which compression ratio each window gets."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.configuration import VideoXLConfig
+from model.window_layout import window_lengths
+
+PUBLISHED_SEED = 42
+
+
+class DrawnRatio:
+    """A ratio drawn for each window from `choices` by a seeded generator.
+
+    Only choices that divide the window's length may be drawn, as published; with numpy's `default_rng(42)`, fresh for
+    each sample, the draws are those of the published code after loading.
+
+    Args:
+        choices: ratios to draw from.
+        generator: a numpy generator; it advances by one draw a window.
+    """
+
+    def __init__(self, choices: Sequence[int], generator: np.random.Generator) -> None:
+        self.choices = tuple(choices)
+        self.generator = generator
+
+    def draw(self, window_length: int) -> int:
+        """Ratio for the next window of `window_length` visual tokens.
+
+        Raises:
+            ValueError: no choice divides the window.
+        """
+        fitting = [ratio for ratio in self.choices if window_length % ratio == 0]
+        if not fitting:
+            raise ValueError(
+                f"none of the ratios {self.choices} divides a window of {window_length} visual tokens: "
+                "add a ratio that does, or change the number of frames"
+            )
+        return int(self.generator.choice(fitting))
+
+    def copy(self) -> "DrawnRatio":
+        """The same choices with the generator's state copied: draws that leave the original where it is."""
+        return DrawnRatio(self.choices, copy.deepcopy(self.generator))
+
+
+RatioChoice = int | Sequence[int] | DrawnRatio
+
+
+def check_ratio(ratio: RatioChoice, config: VideoXLConfig) -> None:
+    """Refuse ratios that the model was not made for.
+
+    Raises:
+        ValueError: names the ratios that are not in `config.ratios`.
+        TypeError: `ratio` is none of the accepted kinds.
+    """
+    if isinstance(ratio, DrawnRatio):
+        asked: Sequence[int] = ratio.choices
+    elif isinstance(ratio, (int, np.integer)) and not isinstance(ratio, bool):
+        asked = (int(ratio),)
+    elif isinstance(ratio, Sequence) and not isinstance(ratio, str):
+        asked = ratio
+    else:
+        raise TypeError(f"ratio must be an integer, a sequence with one per window, or a DrawnRatio, not {ratio!r}")
+    wrong = [value for value in asked if value not in config.ratios]
+    if wrong:
+        raise ValueError(f"compression ratio {wrong[0]!r} is not one of {config.ratios}: choose one of these")
+
+
+def ratio_per_window(ratio: RatioChoice, tokens: int, config: VideoXLConfig) -> tuple[int, ...]:
+    """The ratio of each window of a span of `tokens` visual tokens.
+
+    Raises:
+        ValueError: the span has fewer tokens than the ratio, or another number of windows than ratios.
+    """
+    check_ratio(ratio, config)
+    lengths = window_lengths(tokens, config.window_tokens)
+    if isinstance(ratio, DrawnRatio):
+        chosen = tuple(ratio.draw(length) for length in lengths)
+    elif isinstance(ratio, (int, np.integer)):
+        chosen = (int(ratio),) * len(lengths)
+    else:
+        chosen = tuple(int(value) for value in ratio)
+    if len(chosen) != len(lengths):
+        raise ValueError(
+            f"{tokens} visual tokens make {len(lengths)} windows, but {len(chosen)} ratios were given: "
+            "give one ratio for all windows or one for each"
+        )
+    if chosen and tokens < chosen[0]:
+        raise ValueError(
+            f"{tokens} visual tokens are too few for ratio {chosen[0]}: give more frames or a smaller ratio"
+        )
+    return chosen
+
+
+def default_ratio(config: VideoXLConfig) -> RatioChoice:
+    """The configuration's own choice, with a fresh generator where it is a list."""
+    if isinstance(config.default_ratio, int):
+        return config.default_ratio
+    if len(config.default_ratio) == 1:
+        return config.default_ratio[0]
+    return DrawnRatio(config.default_ratio, np.random.default_rng(PUBLISHED_SEED))
