@@ -12,6 +12,7 @@ positions; all keys come here rotated.
 Legend: N query heads, H key heads, G = N / H, T slots of the pass, K rows kept by it, P rows of a past, L slots of a
 step, S keys, D head size, B steps in one call.
 """
+# ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
 from collections.abc import Sequence
 
@@ -55,13 +56,17 @@ def attend_pass(
     if implementation == "flex_attention":
         out_NTD = attend_flex(q_NTD, own, new, pasts, plan)
     elif implementation == "eager":
-        out_NTD = torch.cat([_eager_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
+        out_NTD = torch.cat(
+            [_eager_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1
+        )
     elif not (torch.is_grad_enabled() and any(t.requires_grad for t in (q_NTD, *own))):
         out_NTD = _merged(q_NTD, own, new, pasts, plan)
     elif _batched_mask_size(plan, pasts) <= BATCHED_MASK_LIMIT:
         out_NTD = _batched(q_NTD, own, new, pasts, plan)
     else:
-        out_NTD = torch.cat([_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
+        out_NTD = torch.cat(
+            [_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1
+        )
     return out_NTD.transpose(0, 1).reshape(plan.tokens, -1)
 
 
@@ -77,7 +82,7 @@ def _keys(
     return torch.cat([k for k, _ in runs], 1), torch.cat([v for _, v in runs], 1)
 
 
-def _split_heads(q_NLD: Tensor, key_heads: int) -> Tensor:  # noqa: N803
+def _split_heads(q_NLD: Tensor, key_heads: int) -> Tensor:
     """[N, L, D] as [H, G, L, D]: query heads beside the key head they share."""
     return q_NLD.unflatten(0, (key_heads, -1))
 
@@ -87,7 +92,7 @@ def _lower_right(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
-def _eager_step(q_NTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, step: StepSpan) -> Tensor:  # noqa: N803
+def _eager_step(q_NTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, step: StepSpan) -> Tensor:
     q_HGLD = _split_heads(q_NTD[:, step.start : step.stop], k_HSD.shape[0])
     scores = (q_HGLD @ k_HSD[:, None].transpose(-1, -2)) * q_NTD.shape[-1] ** -0.5
     visible = _lower_right(q_HGLD.shape[2], k_HSD.shape[1], q_NTD.device)
@@ -95,7 +100,7 @@ def _eager_step(q_NTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, step: StepSpan) -> 
     return (torch.softmax(scores, -1).to(v_HSD.dtype) @ v_HSD[:, None]).flatten(0, 1)
 
 
-def _sdpa_step(q_NTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, step: StepSpan) -> Tensor:  # noqa: N803
+def _sdpa_step(q_NTD: Tensor, k_HSD: Tensor, v_HSD: Tensor, step: StepSpan) -> Tensor:
     """One call for one step. Key heads stand on the batch axis, so that sharing them needs no copy."""
     q_HGLD = _split_heads(q_NTD[:, step.start : step.stop], k_HSD.shape[0])
     shape = (*q_HGLD.shape[:2], *k_HSD.shape[1:])
@@ -124,9 +129,14 @@ def _merged(
     for step in plan.steps:
         q_HGLD = q_HGTD[:, :, step.start : step.stop]
         shape = q_HGLD.shape
-        partial = attend(q_HGLD, *(t[:, None, step.start : step.stop].expand(shape) for t in own), scale, causal=True)
+        partial = attend(
+            q_HGLD, *(t[:, None, step.start : step.stop].expand(shape) for t in own), scale, causal=True
+        )
         if step.new_stop > step.new_start:
-            partial = merge(partial, _attend_rows(q_HGLD, [tuple(t[:, step.new_start : step.new_stop] for t in new)], scale))
+            partial = merge(
+                partial,
+                _attend_rows(q_HGLD, [tuple(t[:, step.new_start : step.new_stop] for t in new)], scale),
+            )
         if (past := past_partials[step.sample]) is not None:
             first = plan.samples[step.sample].start
             partial = merge(partial, tuple(t[:, :, step.start - first : step.stop - first] for t in past))
@@ -134,7 +144,7 @@ def _merged(
     return torch.cat(outs, 2).flatten(0, 1)
 
 
-def _attend_rows(q_HGLD: Tensor, rows: Rows, scale: float) -> tuple[Tensor, Tensor] | None:  # noqa: N803
+def _attend_rows(q_HGLD: Tensor, rows: Rows, scale: float) -> tuple[Tensor, Tensor] | None:
     """Every query to every row, run by run; None where there are no rows.
 
     Without a mask the G query heads of a key head are just more queries, so the rows are read in place.

@@ -4,6 +4,7 @@ The kept rows of the past and of the pass are gathered into one contiguous run i
 the summaries left where they stand between the slots, every block of keys would hold one, and no block could be
 skipped. The BlockMask is made from block indices: what is computed for it has the size of blocks x blocks.
 """
+# ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
 from collections.abc import Sequence
 from functools import cache
@@ -20,7 +21,7 @@ BLOCK = 128
 
 
 @cache
-def _compiled():  # noqa: ANN202
+def _compiled():
     """`flex_attention` compiled once for all shapes."""
     return torch.compile(flex_attention, dynamic=True)
 
@@ -48,7 +49,12 @@ def attend_flex(
         plan.masks["flex"] = block_mask(plan, past_sizes, q_NTD.device)
     call = _compiled() if q_NTD.is_cuda else flex_attention
     return call(
-        q_NTD[None], k_HSD[None], v_HSD[None], block_mask=plan.masks["flex"], scale=q_NTD.shape[-1] ** -0.5, enable_gqa=True
+        q_NTD[None],
+        k_HSD[None],
+        v_HSD[None],
+        block_mask=plan.masks["flex"],
+        scale=q_NTD.shape[-1] ** -0.5,
+        enable_gqa=True,
     )[0]
 
 
@@ -79,7 +85,11 @@ def block_mask(plan: PassPlan, past_sizes: Sequence[int], device: torch.device |
         return past | fresh | ((k >= bounds[q, 2, 0]) & (k < bounds[q, 2, 1]))
 
     return BlockMask.from_kv_blocks(
-        *indices[0], *indices[1], BLOCK_SIZE=BLOCK, mask_mod=visible, seq_lengths=(plan.tokens, own_start + plan.tokens)
+        *indices[0],
+        *indices[1],
+        BLOCK_SIZE=BLOCK,
+        mask_mod=visible,
+        seq_lengths=(plan.tokens, own_start + plan.tokens),
     )
 
 
@@ -104,7 +114,7 @@ def _block_tables(runs: np.ndarray, keys: int) -> tuple[np.ndarray, np.ndarray]:
     return may.any(2), full.any(2)
 
 
-def _block_indices(table_QK: np.ndarray, device: torch.device | str) -> tuple[Tensor, Tensor]:  # noqa: N803
+def _block_indices(table_QK: np.ndarray, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """Number of marked key blocks of each query block, and their indices first: [1, 1, Q] and [1, 1, Q, K]."""
     counts = torch.from_numpy(table_QK.sum(1).astype(np.int32))
     order = torch.from_numpy(np.argsort(~table_QK, axis=1, kind="stable").astype(np.int32))

@@ -6,6 +6,7 @@ held at a time does not grow with it. No gradient flows here; see `attention.py`
 
 H key heads, G query heads for each of them, L queries, S keys, D head size.
 """
+# ruff: noqa: N803 (names end in the shape of the tensor)
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ Partial = tuple[Tensor, Tensor]
 """Output [..., L, D] and log-sum-exp of the scores [..., L], both at least float32."""
 
 
-def attend(q_HLD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scale: float, causal: bool = False) -> Partial:  # noqa: N803
+def attend(q_HLD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scale: float, causal: bool = False) -> Partial:
     """Attention of every query to all keys, or (`causal`, L = S) to the keys up to its own place.
 
     Args:
@@ -26,11 +27,15 @@ def attend(q_HLD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scale: float, causal: bo
     """
     q, k, v = (t if t.dim() == 4 else t.unsqueeze(0) for t in (q_HLD, k_HSD, v_HSD))
     if q.device.type == "cpu":
-        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, scale=scale)
+        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            q, k, v, 0.0, causal, scale=scale
+        )
     elif q.device.type == "cuda" and q.dtype in (torch.float16, torch.bfloat16):
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, 0.0, causal, scale=scale)[:2]
     elif q.device.type == "cuda" and q.dtype == torch.float32:
-        out, lse = torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, True, 0.0, causal, scale=scale)[:2]
+        out, lse = torch.ops.aten._scaled_dot_product_efficient_attention(
+            q, k, v, None, True, 0.0, causal, scale=scale
+        )[:2]
         lse = lse[..., : q.shape[-2]]  # the kernel pads it to a multiple of 32
     else:
         out, lse = _attend_by_hand(q, k, v, scale, causal)

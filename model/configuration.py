@@ -51,7 +51,9 @@ class VideoXLConfig(PreTrainedConfig):
         self.default_ratio = default_ratio
         self.vision_select_layer = vision_select_layer
         self.pool_stride = pool_stride
-        self.grid_pinpoints = default_pinpoints(self.vision_config.image_size) if grid_pinpoints is None else grid_pinpoints
+        self.grid_pinpoints = (
+            default_pinpoints(self.vision_config.image_size) if grid_pinpoints is None else grid_pinpoints
+        )
         self.media_token_id = self.text_config.vocab_size - 1 if media_token_id is None else media_token_id
         super().__init__(tie_word_embeddings=tie_word_embeddings, **kwargs)
         # Set again: the base class declares the field with a default of its own.

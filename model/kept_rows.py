@@ -5,6 +5,7 @@ Rows live in blocks that are never copied when more arrive: a new block is as la
 
 H key heads, P rows, D head size.
 """
+# ruff: noqa: N803 (names end in the shape of the tensor)
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -62,10 +63,14 @@ class KeptRows:
 
     def rows(self, layer: int) -> list[tuple[Tensor, Tensor]]:
         """Runs of keys and values in order, [H, P, D] each, without a copy."""
-        own = [(block.k[:, : block.used], block.v[:, : block.used]) for block in self._blocks[layer] if block.used]
+        own = [
+            (block.k[:, : block.used], block.v[:, : block.used])
+            for block in self._blocks[layer]
+            if block.used
+        ]
         return own if self._shared is None else self._shared.rows(layer) + own
 
-    def append(self, layer: int, k_HPD: Tensor, v_HPD: Tensor) -> None:  # noqa: N803
+    def append(self, layer: int, k_HPD: Tensor, v_HPD: Tensor) -> None:
         """Take in the rows of one layer."""
         blocks = self._blocks[layer]
         if k_HPD.requires_grad or v_HPD.requires_grad:
@@ -109,7 +114,7 @@ class KeptRows:
             yield torch.cat([k for k, _ in runs], 1), torch.cat([v for _, v in runs], 1)
 
     @staticmethod
-    def _new_block(blocks: list[Block], like_HPD: Tensor) -> Block:  # noqa: N803
+    def _new_block(blocks: list[Block], like_HPD: Tensor) -> Block:
         so_far = sum(block.used for block in blocks)
         rows = min(MAX_BLOCK, max(MIN_BLOCK, so_far))
         shape = (like_HPD.shape[0], rows, like_HPD.shape[2])

@@ -4,6 +4,7 @@ It holds the keys and values of the text in front of the video and of every VST,
 unfinished window, which stay raw until the window is full or the stream is closed. A question asked in between is
 answered as if the stream ended there; the memory itself stays open.
 """
+# ruff: noqa: N803 (names end in the shape of the tensor)
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,12 +60,12 @@ class Memory:
     """See the top of the file. Made by `VideoXLForConditionalGeneration.compress` or `Memory.load`."""
 
     def __init__(
-        self, model: "VideoXLForConditionalGeneration", state: MemoryState, rows: KeptRows, raw_VC: Tensor  # noqa: N803
+        self, model: "VideoXLForConditionalGeneration", state: MemoryState, rows: KeptRows, raw_VC: Tensor
     ) -> None:
         self._model = model
         self.state = state
         self._rows = rows
-        self._raw_VC = raw_VC  # noqa: N806
+        self._raw_VC = raw_VC
         self._provisional: KeptRows | None = None
 
     @classmethod
@@ -147,7 +148,10 @@ class Memory:
         try:
             while (waiting := reader.fill(windows * window)) >= window:
                 lengths = [window] * min(windows, waiting // window)
-                ratios = [self._draw(self.state.ratio, len(self.state.window_ratios) + i, window) for i in range(len(lengths))]
+                ratios = [
+                    self._draw(self.state.ratio, len(self.state.window_ratios) + i, window)
+                    for i in range(len(lengths))
+                ]
                 self._compress(reader, lengths, ratios, self._rows)
                 self.state.window_tokens += lengths
                 self.state.window_ratios += ratios
@@ -189,14 +193,18 @@ class Memory:
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
-                choice = self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
+                choice = (
+                    self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
+                )
                 ratio = self._last_ratio(choice)
                 self._provisional = KeptRows(self._rows.layers, self._rows.view())
                 self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._provisional)
             shared = self._provisional
         return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
 
-    def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
+    def to(
+        self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None
+    ) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""
         return Memory(model or self._model, self.state, self._rows.to(device), self._raw_VC.to(device))
 
@@ -257,7 +265,9 @@ class Memory:
     def _raw_reader(self) -> VisualReader:
         return VisualReader(iter(()), self._model.model.encode, self._raw_VC)
 
-    def _compress(self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
+    def _compress(
+        self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows
+    ) -> None:
         """Run consecutive windows as one pass and append what they leave."""
         steps: list[Step] = []
         rank = len(rows)
@@ -272,7 +282,9 @@ class Memory:
             return choice.draw(tokens)
         if isinstance(choice, Sequence):
             if window >= len(choice):
-                raise ValueError(f"window {window} has no ratio: {len(choice)} were given; give one for all windows")
+                raise ValueError(
+                    f"window {window} has no ratio: {len(choice)} were given; give one for all windows"
+                )
             return int(choice[window])
         return int(choice)
 
@@ -292,6 +304,6 @@ class Memory:
             )
         where = self._raw_VC.device
         if where != model.model.projector.linear_2.weight.device:
-            raise ValueError(f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)")
-
-
+            raise ValueError(
+                f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)"
+            )

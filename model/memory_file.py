@@ -1,4 +1,5 @@
 """Memories on disk: one safetensors file, its header holding what is not a tensor."""
+# ruff: noqa: N803 (names end in the shape of the tensor)
 
 import json
 import os
@@ -18,7 +19,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.in
 
 
 def write_memory_file(
-    path: Path, state: Any, layers: list[tuple[Tensor, Tensor]], raw_VC: Tensor, dtype: str | None  # noqa: N803
+    path: Path, state: Any, layers: list[tuple[Tensor, Tensor]], raw_VC: Tensor, dtype: str | None
 ) -> None:
     """Write keys, values, raw tokens and state.
 
@@ -42,7 +43,9 @@ def write_memory_file(
     tensors["raw"] = raw_VC.cpu().to(raw_dtype).contiguous()
     fields = {**vars(state), "ratio": _ratio_to_json(state.ratio)}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"format": FORMAT, "layers": str(len(layers)), "state": json.dumps(fields)})
+    save_file(
+        tensors, partial, metadata={"format": FORMAT, "layers": str(len(layers)), "state": json.dumps(fields)}
+    )
     os.replace(partial, path)
 
 
@@ -59,7 +62,9 @@ def read_memory_file(path: Path) -> tuple[dict[str, Any], list[tuple[Tensor, Ten
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise ValueError(f"{path} is no memory of this kind (format {header.get('format')!r}, not {FORMAT!r})")
+                raise ValueError(
+                    f"{path} is no memory of this kind (format {header.get('format')!r}, not {FORMAT!r})"
+                )
             layers = [
                 (_unpacked(file, f"layer{index}.k"), _unpacked(file, f"layer{index}.v"))
                 for index in range(int(header["layers"]))

@@ -10,6 +10,7 @@ Where the published code does not work, this does the following, and agrees with
   an assertion fails.) Tokens behind the last VST of a longer window leave no trace, as published.
 * An image's base crop, which the published code encodes and drops, is not encoded.
 """
+# ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from transformers import CLIPVisionModel, GenerationMixin, PreTrainedModel
+from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from model.configuration import VideoXLConfig
@@ -30,7 +31,7 @@ from model.ratio_choice import DrawnRatio, RatioChoice, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.streams import Stream, read_streams
-from model.vision import Projector, check_pixels, visual_tokens
+from model.vision import Projector, VisionTower, check_pixels, visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, group_steps, plan_steps
 
@@ -75,7 +76,7 @@ class VideoXLModel(VideoXLPreTrainedModel):
 
     def __init__(self, config: VideoXLConfig) -> None:
         super().__init__(config)
-        self.vision_tower = CLIPVisionModel(config.vision_config)
+        self.vision_tower = VisionTower(config.vision_config)
         self.projector = Projector(config.vision_config.hidden_size, config.text_config.hidden_size)
         self.language_model = VideoXLLanguageModel(config.text_config)
         self.post_init()
@@ -193,7 +194,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         columns = input_ids.shape[1]
         first_column = columns - logits_to_keep if logits_to_keep else 0
         wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
-        hidden = self._run(streams, wanted, caches, self._reader(pixel_values, streams), windows_per_pass, keep)
+        hidden = self._run(
+            streams, wanted, caches, self._reader(pixel_values, streams), windows_per_pass, keep
+        )
         logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
         loss = None if labels is None else token_loss(logits, labels[:, first_column:], question_ids)
         for cache, kept in zip(caches.streams, samples, strict=True):
@@ -227,17 +230,23 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             questions = [row[kept] for row, kept in zip(question_ids, samples, strict=True)]
         return read_streams(ids, sizes, self._ratio_per_sample(ratio, len(ids)), self.config, questions)
 
-    def _ratio_per_sample(self, ratio: RatioChoice | Sequence[RatioChoice] | None, samples: int) -> list[RatioChoice]:
+    def _ratio_per_sample(
+        self, ratio: RatioChoice | Sequence[RatioChoice] | None, samples: int
+    ) -> list[RatioChoice]:
         """A list means one choice a sample if there are several samples, one ratio a window if there is one."""
         if ratio is None:
             return [default_ratio(self.config) for _ in range(samples)]
         if isinstance(ratio, Tensor):
             ratio = ratio.tolist()
         if samples == 1 or not isinstance(ratio, (list, tuple)):
-            nested = isinstance(ratio, (list, tuple)) and ratio and isinstance(ratio[0], (list, tuple, DrawnRatio))
+            nested = (
+                isinstance(ratio, (list, tuple)) and ratio and isinstance(ratio[0], (list, tuple, DrawnRatio))
+            )
             return list(ratio) if nested else [ratio] * samples
         if len(ratio) != samples:
-            raise ValueError(f"{len(ratio)} ratios were given for a batch of {samples}: give one, or one a sample")
+            raise ValueError(
+                f"{len(ratio)} ratios were given for a batch of {samples}: give one, or one a sample"
+            )
         return list(ratio)
 
     def _caches(self, given: StreamCaches | None, samples: int, positions: Positions) -> StreamCaches:
@@ -246,7 +255,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             layers = self.config.text_config.num_hidden_layers
             return StreamCaches([StreamCache(KeptRows(layers), positions) for _ in range(samples)])
         if len(given.streams) != samples:
-            raise ValueError(f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples")
+            raise ValueError(
+                f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples"
+            )
         return given
 
     def _reader(self, pixel_values: Tensor | None, streams: list[Stream]) -> VisualReader | None:
@@ -280,7 +291,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             # Everything at once; without media this is the ordinary batch of a language model.
             passes = [list(enumerate(steps))]
         else:
-            passes = [[(i, group)] for i, of_sample in enumerate(steps) for group in group_steps(of_sample, size)]
+            passes = [
+                [(i, group)] for i, of_sample in enumerate(steps) for group in group_steps(of_sample, size)
+            ]
         last_of = {i: n for n, one in enumerate(passes) for i, _ in one}
         hidden, text_done, done = [], [0] * len(streams), [0] * len(streams)
         for number, one in enumerate(passes):
@@ -292,14 +305,19 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             rows = [caches.streams[i].rows for i, _ in one]
             must_keep = keep or any(last_of[i] != number for i, _ in one)
             hidden_TC, plan = self.model.run_pass(
-                [of_sample for _, of_sample in one], torch.cat(text), reader, rows, caches.streams[0].positions, must_keep
+                [of_sample for _, of_sample in one],
+                torch.cat(text),
+                reader,
+                rows,
+                caches.streams[0].positions,
+                must_keep,
             )
             hidden.append(self._pick(hidden_TC, plan, one, streams, wanted, done))
         return torch.cat(hidden)
 
     def _pick(
         self,
-        hidden_TC: Tensor,  # noqa: N803
+        hidden_TC: Tensor,
         plan: PassPlan,
         one: list[tuple[int, list[Step]]],
         streams: list[Stream],
@@ -319,7 +337,12 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         return self.model.language_model.norm(hidden_TC[picked])
 
     def _logits(
-        self, hidden: Tensor, samples: list[Tensor], wanted: list[Tensor], shape: torch.Size, first_column: int
+        self,
+        hidden: Tensor,
+        samples: list[Tensor],
+        wanted: list[Tensor],
+        shape: torch.Size,
+        first_column: int,
     ) -> Tensor:
         """Logits of the wanted ids, laid out in the columns that they came from."""
         logits = self.lm_head(hidden)
@@ -327,7 +350,10 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         if len(logits) == shape[0] * columns:
             return logits.view(shape[0], columns, -1)
         places = torch.cat(
-            [kept[want] - first_column + i * columns for i, (kept, want) in enumerate(zip(samples, wanted, strict=True))]
+            [
+                kept[want] - first_column + i * columns
+                for i, (kept, want) in enumerate(zip(samples, wanted, strict=True))
+            ]
         )
         padded = logits.new_zeros(shape[0] * columns, logits.shape[-1])
         return padded.index_copy(0, places.to(logits.device), logits).view(shape[0], columns, -1)
@@ -361,10 +387,20 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         if next_sequence_length is not None:
             input_ids = input_ids[:, -next_sequence_length:]
         media = {"pixel_values": None, "media_sizes": None, "ratio": None} if not fresh else {}
-        return {**kwargs, **media, "input_ids": input_ids, "past_key_values": past_key_values, "attention_mask": attention_mask}
+        return {
+            **kwargs,
+            **media,
+            "input_ids": input_ids,
+            "past_key_values": past_key_values,
+            "attention_mask": attention_mask,
+        }
 
     def _expand_inputs_for_generation(
-        self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Tensor | None = None,
+        **kwargs: Any,
     ) -> tuple[Tensor | None, dict[str, Any]]:
         """Repeat each sample with its media, for several sequences or beams."""
         if expand_size == 1:
@@ -380,7 +416,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             ratio = [one for one in self._ratio_per_sample(ratio, len(input_ids)) for _ in range(expand_size)]
         if caches is not None:
             caches.reorder_cache(torch.arange(len(caches.streams)).repeat_interleave(expand_size))
-        ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
+        ids, kwargs = super()._expand_inputs_for_generation(
+            expand_size, is_encoder_decoder, input_ids, **kwargs
+        )
         return ids, {**kwargs, **kwargs_media, "ratio": ratio, "past_key_values": caches}
 
     # Memories
@@ -482,7 +520,10 @@ def token_loss(logits: Tensor, labels: Tensor, question_ids: Tensor | None = Non
         before = torch.where(starts, shared, before)
     row, column = ((labels != IGNORED_LABEL) & (before >= 0)).nonzero(as_tuple=True)
     predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
-    return cross_entropy(predicted.float() if predicted.dtype != torch.float64 else predicted, labels[row, column].to(logits.device))
+    return cross_entropy(
+        predicted.float() if predicted.dtype != torch.float64 else predicted,
+        labels[row, column].to(logits.device),
+    )
 
 
 def _unpadded(input_ids: Tensor, attention_mask: Tensor | None, past: StreamCaches | None) -> list[Tensor]:
@@ -492,7 +533,9 @@ def _unpadded(input_ids: Tensor, attention_mask: Tensor | None, past: StreamCach
         ValueError: shapes that do not fit.
     """
     if input_ids.dim() != 2 or input_ids.shape[1] == 0:
-        raise ValueError(f"input_ids must have the shape [batch, ids] with at least one id, not {list(input_ids.shape)}")
+        raise ValueError(
+            f"input_ids must have the shape [batch, ids] with at least one id, not {list(input_ids.shape)}"
+        )
     if attention_mask is None:
         return [torch.arange(input_ids.shape[1], device=input_ids.device)] * len(input_ids)
     if past is not None:
@@ -533,4 +576,3 @@ def _repeat_media(pixel_values: Tensor, sizes: list[int], marks: list[int], time
     of_sample = [[next(media) for _ in range(count)] for count in marks]
     repeated = [medium for sample in of_sample for _ in range(times) for medium in sample]
     return {"pixel_values": torch.cat(repeated), "media_sizes": [len(medium) for medium in repeated]}
-

@@ -2,6 +2,7 @@
 
 T slots of the pass, U of them ordinary (text or visual), V of them VSTs, K of them kept for later steps.
 """
+# ruff: noqa: N815 (names end in the shape of the tensor)
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -54,13 +55,13 @@ class PassPlan:
 
     steps: list[StepSpan]
     samples: list[SampleSpan]
-    positions_T: Tensor  # noqa: N815
-    ordinary_U: Tensor  # noqa: N815
-    vst_V: Tensor  # noqa: N815
-    restore_T: Tensor  # noqa: N815
-    kept_K: Tensor  # noqa: N815
-    kept_positions_K: Tensor  # noqa: N815
-    source_T: Tensor  # noqa: N815
+    positions_T: Tensor
+    ordinary_U: Tensor
+    vst_V: Tensor
+    restore_T: Tensor
+    kept_K: Tensor
+    kept_positions_K: Tensor
+    source_T: Tensor
     text_tokens: int
     visual_tokens: int
     masks: dict[str, object] = field(default_factory=dict)

@@ -66,7 +66,9 @@ def read_streams(
             "for each video or image, where it belongs"
         )
     if any(size < 1 for size in media_sizes):
-        raise ValueError(f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each")
+        raise ValueError(
+            f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each"
+        )
     for ratio in ratios:
         check_ratio(ratio, config)
     streams, medium, crop = [], 0, 0
@@ -79,7 +81,12 @@ def read_streams(
 
 
 def _read_stream(
-    ids: Tensor, sizes: list[int], ratio: RatioChoice, config: VideoXLConfig, first_crop: int, questions: Tensor
+    ids: Tensor,
+    sizes: list[int],
+    ratio: RatioChoice,
+    config: VideoXLConfig,
+    first_crop: int,
+    questions: Tensor,
 ) -> Stream:
     if ids.numel() == 0:
         raise ValueError("a prompt is empty: give at least one token")
@@ -109,7 +116,9 @@ def _check_questions(questions: Tensor, is_mark: Tensor) -> None:
     if (is_mark & (questions > 0)).any():
         raise ValueError("a packed question holds a media mark: media belong to what the questions share")
     if (questions.diff() < 0).any():
-        raise ValueError("question_ids must not fall along a sample: what is shared first (0), then questions 1, 2, ...")
+        raise ValueError(
+            "question_ids must not fall along a sample: what is shared first (0), then questions 1, 2, ..."
+        )
 
 
 def _ratios_of_spans(ratio: RatioChoice, spans: list[int], config: VideoXLConfig) -> list[tuple[int, ...]]:

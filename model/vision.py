@@ -2,6 +2,7 @@
 
 F frames or tiles, P patches of one, S side in pixels, E tower size, C language model size, V visual tokens of one.
 """
+# ruff: noqa: N803 (names end in the shape of the tensor)
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,17 @@ from torch.nn.functional import avg_pool2d
 from transformers import CLIPVisionModel
 
 from model.configuration import VideoXLConfig
+
+
+class VisionTower(CLIPVisionModel):
+    """CLIP. It has no mask whose blocks could be skipped, so flex attention would buy nothing here: sdpa serves it."""
+
+    def get_correct_attn_implementation(
+        self, requested_attention: str | None, is_init_check: bool = False
+    ) -> str:
+        """The attention to use for one that was asked for."""
+        wanted = "sdpa" if requested_attention == "flex_attention" else requested_attention
+        return super().get_correct_attn_implementation(wanted, is_init_check)
 
 
 class Projector(nn.Module):
@@ -25,7 +37,7 @@ class Projector(nn.Module):
         return self.linear_2(self.act(self.linear_1(features)))
 
 
-def patch_features(tower: CLIPVisionModel, pixels_F3SS: Tensor, layers: int) -> Tensor:  # noqa: N803
+def patch_features(tower: CLIPVisionModel, pixels_F3SS: Tensor, layers: int) -> Tensor:
     """Hidden states [F, P, E] behind the first `layers` encoder layers, class token dropped, no final norm.
 
     Layers behind the selected one are not computed, and no other hidden state is kept.
@@ -38,14 +50,16 @@ def patch_features(tower: CLIPVisionModel, pixels_F3SS: Tensor, layers: int) -> 
     return hidden[:, 1:]
 
 
-def pool_patches(features_FPC: Tensor, stride: int) -> Tensor:  # noqa: N803
+def pool_patches(features_FPC: Tensor, stride: int) -> Tensor:
     """Average squares of `stride` x `stride` patches: [F, P, C] to [F, V, C], both row by row."""
     side = int(features_FPC.shape[1] ** 0.5)
     grid = features_FPC.unflatten(1, (side, side)).permute(0, 3, 1, 2)
     return avg_pool2d(grid, stride).flatten(2).transpose(1, 2)
 
 
-def visual_tokens(tower: CLIPVisionModel, projector: Projector, pixels_F3SS: Tensor, config: VideoXLConfig) -> Tensor:  # noqa: N803
+def visual_tokens(
+    tower: CLIPVisionModel, projector: Projector, pixels_F3SS: Tensor, config: VideoXLConfig
+) -> Tensor:
     """Visual tokens [F * V, C] of frames or tiles [F, 3, S, S], in order, nothing between them.
 
     The projector runs on all patches and the pool comes after, as published. Its GELU stands between, so pooling
