@@ -1,0 +1,312 @@
+"""Reading videos of strangers: what a container says, and every frame at its own time.
+
+Time zero is the container's start as players show it. Decisions about time are taken in whole ticks
+of the stream's time base, never in floats. PyAV reads; the caller runs this in a process that can be
+killed (`pipeline.killable_worker`), because a decoder may hang or crash on a hostile file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from schemas.reasons import Reason
+
+_USUAL_STEP_TOLERANCE = Fraction(1, 50)
+_VARIABLE_FROM_SHARE = 0.01
+_PROMISE_TOLERANCE_S = 1.0
+_LONGEST_REORDERING_S = 10
+
+
+class UnreadableVideoError(Exception):
+    """A file that cannot become data, with the reason for the table `rejected`."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What the container says of its first moving picture, found without decoding it.
+
+    `ticks` holds the presentation time of every frame a player shows, strictly increasing, in units
+    of `time_base` seconds, zero at the container's start: 8 bytes a frame, 9 MB for ten hours.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    time_base: Fraction
+    start_ticks: int
+    ticks: np.ndarray
+    end_tick: int
+    variable_frame_rate: bool
+    promised_s: float | None
+    title: str | None
+    chapters: tuple[tuple[float, float, str | None], ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the container's start to the end of the last frame."""
+        return float(self.end_tick * self.time_base)
+
+    @property
+    def fps(self) -> float:
+        """Mean frames per second over the shown stretch."""
+        shown_s = (self.end_tick - int(self.ticks[0])) * self.time_base
+        return float(len(self.ticks) / shown_s)
+
+    def to_ticks(self, seconds: Fraction) -> int:
+        """The first tick at or after a time."""
+        exact = seconds / self.time_base
+        return -(-exact.numerator // exact.denominator)
+
+    def to_seconds(self, tick: int) -> float:
+        """A tick as seconds."""
+        return float(tick * self.time_base)
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What one demultiplexing pass over a file collects."""
+
+    ticks: list[int]
+    usual_duration: int
+    first_key: int | None
+    starts: dict[int, Fraction]
+    last_end_s: Fraction
+
+
+def read_facts(path: str) -> VideoFacts:
+    """Read a container from end to end without decoding more than its first frame.
+
+    Args:
+        path: a local file.
+
+    Raises:
+        UnreadableVideoError: the file is empty, no video, has no moving picture, or no decodable frame.
+    """
+    if Path(path).stat().st_size == 0:
+        raise UnreadableVideoError(Reason.EMPTY_FILE, "the file holds no bytes")
+    with _open(path) as container:
+        stream = _picture_stream(container)
+        time_base = Fraction(stream.time_base)
+        rotation = _rotation(path)
+        packets = _scan_packets(container, stream)
+        if not packets.ticks:
+            raise UnreadableVideoError(Reason.UNREADABLE, "the picture stream holds no frame with a time")
+        start = _container_start(packets, time_base)
+        ticks = np.unique(np.array(packets.ticks, dtype=np.int64)) - start
+        # What lies before the first key frame cannot be decoded, and no player shows it.
+        ticks = ticks[ticks >= packets.first_key - start]
+        step = _usual_step(ticks, packets.usual_duration, stream)
+        width, height = _upright_size(stream, rotation)
+        return VideoFacts(
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            width=width,
+            height=height,
+            rotation=rotation,
+            time_base=time_base,
+            start_ticks=start,
+            ticks=ticks,
+            end_tick=int(ticks[-1]) + step,
+            variable_frame_rate=_is_variable(ticks, step),
+            promised_s=_broken_promise(container, packets, start * time_base),
+            title=container.metadata.get("title") or None,
+            chapters=tuple(_chapters(container)),
+        )
+
+
+def read_frames(path: str, facts: VideoFacts, threads: int = 0) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode a video from start to end, once.
+
+    A frame is intact when it was decoded without an error and everything it was predicted from was
+    too: after a fault nothing counts until the next key frame. Frames that are not intact are left
+    out, so that gaps in the positions tell what is missing.
+
+    Args:
+        path: the file that `facts` were read from.
+        facts: what `read_facts` found.
+        threads: decoding threads, 0 for one a core.
+
+    Yields:
+        (position in `facts.ticks`, frame), positions strictly increasing.
+    """
+    with _open(path) as container:
+        stream = _picture_stream(container)
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        wanted = facts.ticks.tolist()
+        position, damaged = 0, False
+        for frame in _decoded(container, stream):
+            if frame is None or frame.is_corrupt:
+                damaged = True
+                continue
+            tick = (frame.pts if frame.pts is not None else frame.dts) - facts.start_ticks
+            reached = position
+            while reached < len(wanted) and wanted[reached] < tick:
+                reached += 1
+            if reached == len(wanted) or wanted[reached] != tick:
+                continue
+            damaged = (damaged or reached > position) and not frame.key_frame
+            position = reached + 1
+            if not damaged:
+                yield reached, frame
+
+
+def _open(path: str) -> av.container.InputContainer:
+    try:
+        # Only local files: nothing inside a stranger's file may make FFmpeg open another address.
+        return av.open(path, options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        raise UnreadableVideoError(Reason.NOT_A_VIDEO, f"FFmpeg cannot open it: {_message(error)}") from error
+
+
+def _message(error: Exception) -> str:
+    """FFmpeg's words without the path of the file, which has no place in the data."""
+    return (getattr(error, "strerror", None) or type(error).__name__).strip()
+
+
+def _picture_stream(container: av.container.InputContainer) -> Any:
+    for stream in container.streams.video:
+        is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
+        if not is_cover and stream.codec_context is not None:
+            return stream
+    raise UnreadableVideoError(Reason.NO_PICTURE, "it has no video stream (sound or cover pictures only)")
+
+
+def _packets(container: av.container.InputContainer, *streams: Any) -> Iterator[av.Packet]:
+    """Packets up to the first flush packet.
+
+    Stopping there matters: when damage makes a new stream appear in mid-file, PyAV's own flush asks
+    for a stream it does not know and raises IndexError.
+    """
+    try:
+        for packet in container.demux(*streams):
+            if packet.size == 0 and packet.pts is None and packet.dts is None:
+                return
+            yield packet
+    except av.FFmpegError:
+        # The container breaks off here. What was read so far is whole; the clips that lack frames
+        # are found by counting.
+        return
+
+
+def _scan_packets(container: av.container.InputContainer, picture: Any) -> _Packets:
+    found = _Packets(ticks=[], usual_duration=0, first_key=None, starts={}, last_end_s=Fraction(0))
+    audio = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    bases = {stream.index: Fraction(stream.time_base) for stream in (picture, *audio)}
+    ends: dict[int, int] = {}
+    for packet in _packets(container, picture, *audio):
+        tick = packet.pts if packet.pts is not None else packet.dts
+        if tick is None or packet.is_discard or not _is_believable(packet):
+            continue
+        index = packet.stream_index
+        ends[index] = max(ends.get(index, tick), tick + (packet.duration or 0))
+        if index != picture.index:
+            found.starts.setdefault(index, tick * bases[index])
+            continue
+        if found.first_key is None:
+            if not packet.is_keyframe:
+                continue
+            found.first_key = tick
+        if _is_shown(packet, picture):
+            found.ticks.append(tick)
+            found.usual_duration = found.usual_duration or packet.duration or 0
+    found.last_end_s = max((end * bases[index] for index, end in ends.items()), default=Fraction(0))
+    if found.ticks:
+        found.starts[picture.index] = min(found.ticks) * bases[picture.index]
+    return found
+
+
+def _is_believable(packet: av.Packet) -> bool:
+    """Whether a frame is to be shown within seconds of being decoded; damage makes times that are not."""
+    if packet.pts is None or packet.dts is None:
+        return True
+    return abs(packet.pts - packet.dts) * packet.time_base < _LONGEST_REORDERING_S
+
+
+def _is_shown(packet: av.Packet, stream: Any) -> bool:
+    """VP8 alone stores pictures that are only predicted from, in packets of their own (RFC 6386, 9.1)."""
+    return stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
+
+
+def _container_start(packets: _Packets, time_base: Fraction) -> int:
+    """The earliest start of sound and picture, in ticks of the picture."""
+    return int(min(packets.starts.values()) // time_base)
+
+
+def _usual_step(ticks: np.ndarray, packet_duration: int, stream: Any) -> int:
+    """The usual distance between two frames, which is also how long the last one is shown."""
+    if len(ticks) > 1:
+        return int(np.median(np.diff(ticks)))
+    rate = stream.guessed_rate or stream.average_rate
+    return packet_duration or (int(1 / (Fraction(rate) * Fraction(stream.time_base))) if rate else 1)
+
+
+def _is_variable(ticks: np.ndarray, step: int) -> bool:
+    if len(ticks) < 3:
+        return False
+    tolerance = max(1, int(step * _USUAL_STEP_TOLERANCE))
+    unusual = np.abs(np.diff(ticks) - step) > tolerance
+    return bool(unusual.mean() > _VARIABLE_FROM_SHARE)
+
+
+def _rotation(path: str) -> int:
+    """Degrees counter-clockwise to turn the stored picture by; decodes the first frame to learn it."""
+    with _open(path) as container:
+        for frame in _decoded(container, _picture_stream(container)):
+            if frame is not None:
+                return frame.rotation % 360
+    raise UnreadableVideoError(Reason.UNREADABLE, "not one frame of its picture stream can be decoded")
+
+
+def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[av.VideoFrame | None]:
+    """Frames in presentation order; None where the decoder met data it could not use."""
+    for packet in _packets(container, stream):
+        try:
+            yield from stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            yield None
+    try:
+        yield from stream.codec_context.decode(None)
+    except av.FFmpegError:
+        yield None
+
+
+def _upright_size(stream: Any, rotation: int) -> tuple[int, int]:
+    """Width and height in square pixels, as a player shows them."""
+    context = stream.codec_context
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    width, height = max(1, round(context.width * aspect)), context.height
+    return (height, width) if rotation % 180 else (width, height)
+
+
+def _broken_promise(container: av.container.InputContainer, packets: _Packets, start_s: Fraction) -> float | None:
+    """The end that the header promises, in seconds, when what is there falls short of it.
+
+    Only formats that write a duration down are asked; for others FFmpeg guesses it from the size.
+    """
+    writes_duration = {"mov", "mp4", "matroska", "webm"} & set(container.format.name.split(","))
+    if not writes_duration or container.duration is None:
+        return None
+    promised_s = container.duration / av.time_base
+    there_s = float(packets.last_end_s - start_s)
+    return promised_s if promised_s - there_s > _PROMISE_TOLERANCE_S else None
+
+
+def _chapters(container: av.container.InputContainer) -> Iterator[tuple[float, float, str | None]]:
+    start_s = (container.start_time or 0) / av.time_base
+    for chapter in container.chapters():
+        base = Fraction(chapter["time_base"])
+        title = chapter["metadata"].get("title")
+        yield float(chapter["start"] * base) - start_s, float(chapter["end"] * base) - start_s, title

@@ -1,0 +1,38 @@
+"""Decoded frames as upright JPEGs of a given size."""
+
+import io
+
+import av
+import cv2
+import numpy as np
+from PIL import Image
+
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
+def upright_rgb(frame: av.VideoFrame, shorter_side: int, upright: tuple[int, int], rotation: int) -> np.ndarray:
+    """A frame scaled so that its shorter side has `shorter_side` pixels, and turned upright.
+
+    Args:
+        frame: a decoded frame, as stored.
+        shorter_side: pixels; a smaller picture is not enlarged.
+        upright: width and height of the video as shown, in square pixels.
+        rotation: degrees counter-clockwise to turn the stored picture by.
+
+    Returns:
+        uint8 [h, w, 3], red green blue.
+    """
+    width, height = upright
+    scale = min(1.0, shorter_side / min(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    if rotation % 180:
+        width, height = height, width
+    rgb = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
+    return cv2.rotate(rgb, _TURNS[rotation]) if rotation in _TURNS else rgb
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int) -> bytes:
+    """An RGB picture, uint8 [h, w, 3], as JPEG bytes; the same picture gives the same bytes."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, format="JPEG", quality=quality)
+    return out.getvalue()

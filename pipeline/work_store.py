@@ -1,0 +1,92 @@
+"""What stages have finished, under OUT/.work: the only truth about what is done.
+
+A product is a folder `{stage}/{key}`, the key a hash of everything the product depends on. It is
+written beside its place, flushed to the disk, and appears by one rename: it is there whole or not at all.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def key_of(*parts: Any) -> str:
+    """A key of 32 hex digits from values that JSON can hold."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class WorkStore:
+    """The finished products of all stages of one output folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.root = out / ".work"
+
+    def find(self, stage: str, key: str) -> Path | None:
+        """The folder of a finished product, or None."""
+        folder = self.root / stage / key
+        return folder if folder.is_dir() else None
+
+    @contextlib.contextmanager
+    def write(self, stage: str, key: str) -> Iterator[Path]:
+        """A new folder to write a product into; it becomes the product when the block ends well."""
+        scratch = self.root / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{stage}-", dir=scratch))
+        try:
+            yield folder
+            flush_tree(folder)
+            place = self.root / stage / key
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_dir():
+                os.rename(folder, place)
+                flush_folder(place.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed run left half written."""
+        shutil.rmtree(self.root / "scratch", ignore_errors=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    flush_folder(path.parent)
+
+
+def flush_tree(folder: Path) -> None:
+    """Have the disk hold every file under a folder."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            handle = os.open(os.path.join(parent, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        flush_folder(Path(parent))
+
+
+def flush_folder(folder: Path) -> None:
+    """Have the disk hold the names in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
