@@ -404,7 +404,7 @@ def sample_script(seed: int, duration_s: float = 180) -> Script:
     The seventh scene is the second again, and so on with every eighth: in three minutes there is always one.
 
     Raises:
-        ValueError: the duration is below 6 seconds, or so long (above 20 hours) that events could not all differ.
+        ValueError: the duration is below 6 seconds, or too long (above 20 hours) for events that all differ.
     """
     if not duration_s >= SLOTS_S[0]:
         raise ValueError(f"a script needs at least {SLOTS_S[0]:g} seconds, not {duration_s:g}")
