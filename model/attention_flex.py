@@ -22,8 +22,8 @@ BLOCK = 128
 
 @cache
 def _compiled():
-    """`flex_attention` compiled once for all shapes."""
-    return torch.compile(flex_attention, dynamic=True)
+    """`flex_attention` compiled, once."""
+    return torch.compile(flex_attention)
 
 
 def attend_flex(

@@ -135,30 +135,40 @@ class Memory:
         Raises:
             ValueError, TypeError: the stream is closed, the model's weights have changed, or a frame is bad.
         """
+        on_cpu = self._model.device.type == "cpu"
+        chunk = frames_per_chunk or (1 if on_cpu else GPU_FRAMES_PER_CHUNK)
+        reader = VisualReader(self._chunks(iter(frames), chunk), self._model.model.encode, self._raw_VC)
+        self._consume(reader, windows_per_pass)
+        return self
+
+    @torch.no_grad()
+    def extend_tokens(self, tokens_VC: Tensor, windows_per_pass: int | None = None) -> "Memory":
+        """Take in the visual tokens of whole frames, made elsewhere by `VideoXLModel.encode`; returns this memory."""
+        self.state.times_s += [None] * (tokens_VC.shape[0] // self._model.config.tokens_per_crop)
+        waiting = torch.cat((self._raw_VC, tokens_VC.to(self._raw_VC)))
+        self._consume(VisualReader(iter(()), self._model.model.encode, waiting), windows_per_pass)
+        return self
+
+    def _consume(self, reader: VisualReader, windows_per_pass: int | None) -> None:
+        """Compress every window that fills, and keep the rest raw."""
         if self.state.closed:
             raise ValueError("this memory's stream is closed: begin a new one with model.compress")
         self._check_model(self._model)
-        on_cpu = self._model.device.type == "cpu"
         window = self._model.config.window_tokens
-        windows = windows_per_pass or (1 if on_cpu else max(1, GPU_TOKENS_PER_PASS // window))
-        chunk = frames_per_chunk or (1 if on_cpu else GPU_FRAMES_PER_CHUNK)
-        reader = VisualReader(self._chunks(iter(frames), chunk), self._model.model.encode, self._raw_VC)
+        default = 1 if self._model.device.type == "cpu" else max(1, GPU_TOKENS_PER_PASS // window)
+        windows = windows_per_pass or default
         self._provisional = None
-        self._raw_VC = self._raw_VC[:0]
         try:
             while (waiting := reader.fill(windows * window)) >= window:
                 lengths = [window] * min(windows, waiting // window)
-                ratios = [
-                    self._draw(self.state.ratio, len(self.state.window_ratios) + i, window)
-                    for i in range(len(lengths))
-                ]
+                first = len(self.state.window_ratios)
+                ratios = [self._draw(self.state.ratio, first + i, window) for i in range(len(lengths))]
                 self._compress(reader, lengths, ratios, self._rows)
                 self.state.window_tokens += lengths
                 self.state.window_ratios += ratios
         finally:
             # A bad frame ends the call, not the memory: what came before it stays.
-            self._raw_VC = reader.take(reader.fill(0)) if reader.fill(0) else self._raw_VC
-        return self
+            self._raw_VC = reader.rest(self._raw_VC)
 
     @torch.no_grad()
     def close(self) -> "Memory":

@@ -155,6 +155,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         media_sizes: Tensor | Sequence[int] | None = None,
+        visual_tokens: Tensor | None = None,
         ratio: RatioChoice | Sequence[RatioChoice] | None = None,
         labels: Tensor | None = None,
         question_ids: Tensor | None = None,
@@ -172,6 +173,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             attention_mask: [batch, ids], 0 for padding on either side.
             pixel_values: frames and tiles of all media, [F, 3, S, S], in the order of the marks.
             media_sizes: how many of them each medium has; may be left out when there is one medium.
+            visual_tokens: finished visual tokens [V, C] of all media, in place of pixel_values; see
+                `VideoXLModel.encode`.
             ratio: one choice for the whole batch, or a list with one choice a sample when the batch has several
                 samples. Left out: `config.default_ratio`.
             labels: [batch, ids], -100 where there is none. Token t + 1 is the target at t.
@@ -188,14 +191,16 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             ValueError, TypeError: inputs that do not fit together, before anything is computed.
         """
         samples = _unpadded(input_ids, attention_mask, past_key_values)
-        streams = self._streams(input_ids, samples, pixel_values, media_sizes, ratio, question_ids)
+        _check_media(pixel_values, visual_tokens, self.config)
+        sizes = _media_sizes(_crops(pixel_values, visual_tokens, self.config), media_sizes)
+        streams = self._streams(input_ids, samples, sizes, ratio, question_ids)
         caches = self._caches(past_key_values, len(streams), positions)
         keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
         columns = input_ids.shape[1]
         first_column = columns - logits_to_keep if logits_to_keep else 0
         wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
         hidden = self._run(
-            streams, wanted, caches, self._reader(pixel_values, streams), windows_per_pass, keep
+            streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep
         )
         logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
         loss = None if labels is None else token_loss(logits, labels[:, first_column:], question_ids)
@@ -214,15 +219,11 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         self,
         input_ids: Tensor,
         samples: list[Tensor],
-        pixel_values: Tensor | None,
-        media_sizes: Tensor | Sequence[int] | None,
+        sizes: list[int],
         ratio: RatioChoice | Sequence[RatioChoice] | None,
         question_ids: Tensor | None,
     ) -> list[Stream]:
         """Check the inputs against each other and read them."""
-        sizes = _media_sizes(pixel_values, media_sizes)
-        if pixel_values is not None:
-            check_pixels(pixel_values, self.config)
         _check_ids(input_ids, self.config)
         ids = [row[kept] for row, kept in zip(input_ids, samples, strict=True)]
         questions = None
@@ -260,14 +261,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             )
         return given
 
-    def _reader(self, pixel_values: Tensor | None, streams: list[Stream]) -> VisualReader | None:
+    def _reader(self, pixel_values: Tensor | None, visual_tokens: Tensor | None) -> VisualReader | None:
         if pixel_values is None:
-            return None
-        total = sum(stream.crops for stream in streams)
-        if pixel_values.shape[0] != total:
-            raise ValueError(
-                f"media_sizes add up to {total} frames and tiles, but pixel_values hold {pixel_values.shape[0]}"
-            )
+            return None if visual_tokens is None else VisualReader(iter(()), self.model.encode, visual_tokens)
         chunk = max(1, GPU_FRAMES_PER_CHUNK * 144 // self.config.tokens_per_crop)
         return VisualReader(iter(pixel_values.split(chunk)), self.model.encode)
 
@@ -386,7 +382,11 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         fresh = past_key_values is None or is_first_iteration
         if next_sequence_length is not None:
             input_ids = input_ids[:, -next_sequence_length:]
-        media = {"pixel_values": None, "media_sizes": None, "ratio": None} if not fresh else {}
+        media = (
+            {"pixel_values": None, "visual_tokens": None, "media_sizes": None, "ratio": None}
+            if not fresh
+            else {}
+        )
         return {
             **kwargs,
             **media,
@@ -409,7 +409,9 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         ratio, caches = kwargs.pop("ratio", None), kwargs.pop("past_key_values", None)
         if pixel_values is not None:
             marks = (input_ids == self.config.media_token_id).sum(1).tolist()
-            kwargs_media = _repeat_media(pixel_values, _media_sizes(pixel_values, sizes), marks, expand_size)
+            kwargs_media = _repeat_media(
+                pixel_values, _media_sizes(len(pixel_values), sizes), marks, expand_size
+            )
         else:
             kwargs_media = {}
         if ratio is not None:
@@ -560,14 +562,41 @@ def _check_ids(input_ids: Tensor, config: VideoXLConfig) -> None:
         )
 
 
-def _media_sizes(pixel_values: Tensor | None, media_sizes: Tensor | Sequence[int] | None) -> list[int]:
-    if pixel_values is None:
+def _check_media(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> None:
+    if pixel_values is not None and visual_tokens is not None:
+        raise ValueError("pixel_values and visual_tokens were both given: give one of them")
+    if pixel_values is not None:
+        check_pixels(pixel_values, config)
+    size = config.text_config.hidden_size
+    if visual_tokens is not None and (
+        visual_tokens.dim() != 2
+        or visual_tokens.shape[1] != size
+        or len(visual_tokens) % config.tokens_per_crop
+    ):
+        raise ValueError(
+            f"visual_tokens must have the shape [{config.tokens_per_crop} x frames, {size}], "
+            f"not {list(visual_tokens.shape)}"
+        )
+
+
+def _crops(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> int | None:
+    """Frames and tiles in a batch, None without media."""
+    if pixel_values is not None:
+        return len(pixel_values)
+    return None if visual_tokens is None else len(visual_tokens) // config.tokens_per_crop
+
+
+def _media_sizes(crops: int | None, media_sizes: Tensor | Sequence[int] | None) -> list[int]:
+    if crops is None:
         if media_sizes is not None and len(media_sizes):
             raise ValueError("media_sizes were given without pixel_values: give both or neither")
         return []
     if media_sizes is None:
-        return [pixel_values.shape[0]]
-    return [int(size) for size in media_sizes]
+        return [crops]
+    sizes = [int(size) for size in media_sizes]
+    if sum(sizes) != crops:
+        raise ValueError(f"media_sizes add up to {sum(sizes)} frames and tiles, but {crops} were given")
+    return sizes
 
 
 def _repeat_media(pixel_values: Tensor, sizes: list[int], marks: list[int], times: int) -> dict[str, Any]:

@@ -39,3 +39,7 @@ class VisualReader:
         # A copy, or the few tokens left over would hold the memory of all that came with them.
         self._waiting = [joined[tokens:].clone()] if joined.shape[0] > tokens else []
         return joined[:tokens]
+
+    def rest(self, like: Tensor) -> Tensor:
+        """What waits, without encoding more; `like` gives width, type and device if that is nothing."""
+        return torch.cat(self._waiting) if self._waiting else like[:0]
