@@ -103,7 +103,7 @@ def read_facts(path: str) -> VideoFacts:
         packets = _scan_packets(container, stream)
         if not packets.ticks:
             raise UnreadableVideoError(Reason.UNREADABLE, "the picture stream holds no frame with a time")
-        start = _container_start(packets, time_base)
+        start = _container_start(container, packets, time_base)
         ticks = np.unique(np.array(packets.ticks, dtype=np.int64)) - start
         # What lies before the first key frame cannot be decoded, and no player shows it.
         ticks = ticks[ticks >= packets.first_key - start]
@@ -120,7 +120,7 @@ def read_facts(path: str) -> VideoFacts:
             ticks=ticks,
             end_tick=int(ticks[-1]) + step,
             variable_frame_rate=_is_variable(ticks, step),
-            promised_s=_broken_promise(container, packets, start * time_base),
+            promised_s=_broken_promise(container, packets.last_end_s, start * time_base),
             title=container.metadata.get("title") or None,
             chapters=tuple(_chapters(container)),
         )
@@ -240,9 +240,17 @@ def _is_shown(packet: av.Packet, stream: Any) -> bool:
     return stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
 
-def _container_start(packets: _Packets, time_base: Fraction) -> int:
-    """The earliest start of sound and picture, in ticks of the picture."""
-    return int(min(packets.starts.values()) // time_base)
+def _container_start(container: av.container.InputContainer, packets: _Packets, time_base: Fraction) -> int:
+    """The earliest start of sound and picture, in ticks of the picture.
+
+    The streams' own start times come first (they leave out the priming samples of AAC), then what the
+    packets said.
+    """
+    starts = [
+        stream.start_time * Fraction(stream.time_base) if stream.start_time is not None else first
+        for index, first in packets.starts.items() for stream in [container.streams[index]]
+    ]
+    return int(min(starts) // time_base)
 
 
 def _usual_step(ticks: np.ndarray, packet_duration: int, stream: Any) -> int:
@@ -291,17 +299,19 @@ def _upright_size(stream: Any, rotation: int) -> tuple[int, int]:
     return (height, width) if rotation % 180 else (width, height)
 
 
-def _broken_promise(container: av.container.InputContainer, packets: _Packets, start_s: Fraction) -> float | None:
-    """The end that the header promises, in seconds, when what is there falls short of it.
+def _broken_promise(
+    container: av.container.InputContainer, last_end_s: Fraction, start_s: Fraction
+) -> float | None:
+    """The end that the header promises, in seconds from the start, when what is there falls short of it.
 
-    Only formats that write a duration down are asked; for others FFmpeg guesses it from the size.
+    Only formats that write a duration down are asked; for others FFmpeg guesses it from the size. MP4
+    counts it from the first frame, Matroska from zero.
     """
-    writes_duration = {"mov", "mp4", "matroska", "webm"} & set(container.format.name.split(","))
-    if not writes_duration or container.duration is None:
+    formats = set(container.format.name.split(","))
+    if container.duration is None or not formats & {"mov", "matroska"}:
         return None
-    promised_s = container.duration / av.time_base
-    there_s = float(packets.last_end_s - start_s)
-    return promised_s if promised_s - there_s > _PROMISE_TOLERANCE_S else None
+    promised_s = container.duration / av.time_base - (float(start_s) if "matroska" in formats else 0.0)
+    return promised_s if promised_s - float(last_end_s - start_s) > _PROMISE_TOLERANCE_S else None
 
 
 def _chapters(container: av.container.InputContainer) -> Iterator[tuple[float, float, str | None]]:

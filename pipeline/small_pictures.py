@@ -1,6 +1,6 @@
 """Small copies of decoded frames, made without converting whole frames.
 
-Shots, motion, colours and picture hashes need a picture of some 160 × 90 pixels, for every frame of
+Shots, motion, colours and picture hashes need a picture of some 128 × 72 pixels, for every frame of
 the film. Taking every n-th sample of the decoded planes costs about a tenth of the decode;
 converting every frame to RGB would double it.
 """
@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-_WIDTH = 160
+_WIDTH = 120
 _PLANAR_8_BIT = {
     "yuv420p": 2, "yuvj420p": 2, "yuv422p": 2, "yuvj422p": 2, "yuv444p": 1, "yuvj444p": 1,
 }
@@ -20,7 +20,7 @@ def small_yuv(frame: av.VideoFrame) -> np.ndarray:
     """A small copy of a frame.
 
     Returns:
-        uint8 [h, w, 3], luma and the two chroma components, w at most 319 pixels.
+        uint8 [h, w, 3], luma and the two chroma components, w 120 to 180 pixels for any film larger than that.
     """
     if frame.format.name not in _PLANAR_8_BIT:
         frame = _as_yuv420p(frame)

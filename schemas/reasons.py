@@ -33,6 +33,7 @@ class Reason(StrEnum):
     # decode
     FILE_ENDS_EARLY = "file_ends_early"
     FRAMES_MISSING = "frames_missing"
+    NO_FRAME_OF_ITS_OWN = "no_frame_of_its_own"
     LAST_CLIP_TOO_SHORT = "last_clip_too_short"
     DECODER_STALLED = "decoder_stalled"
     DECODER_CRASHED = "decoder_crashed"
@@ -60,6 +61,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SAME_BYTES: "another source holds the very same bytes",
     Reason.FILE_ENDS_EARLY: "the file ends before the time its header promises",
     Reason.FRAMES_MISSING: "fewer intact frames were decoded than the clip holds",
+    Reason.NO_FRAME_OF_ITS_OWN: "no new frame appears in the clip; the picture before it stands still",
     Reason.LAST_CLIP_TOO_SHORT: "the rest at the end is too short for a clip",
     Reason.DECODER_STALLED: "the decoder made no progress within the time limit and was stopped",
     Reason.DECODER_CRASHED: "the decoder's process died",

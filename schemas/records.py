@@ -112,7 +112,6 @@ class Clip:
     frames_decoded: int
     measures: Measures
     caption_frames_s: list[float]
-    thumbnail_jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

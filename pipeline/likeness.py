@@ -1,0 +1,44 @@
+"""How much of what one text says is said by others: the word test that a clue stands in one place."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from pipeline.sentences import telling_words
+
+
+class WordLikeness:
+    """Compares texts with a fixed list of documents.
+
+    Likeness of a text to a document is the share of the text's telling words that the document holds,
+    each word weighted by log(1 + documents / documents that hold it): what every document says tells
+    nothing apart.
+    """
+
+    def __init__(self, documents: Sequence[str]) -> None:
+        self._words = [telling_words(document) for document in documents]
+        self._holders: dict[str, list[int]] = defaultdict(list)
+        for index, words in enumerate(self._words):
+            for word in sorted(words):
+                self._holders[word].append(index)
+
+    def highest(self, text: str, but: frozenset[int]) -> float:
+        """The likeness to the likest document, those in `but` left out; 0 to 1.
+
+        Args:
+            text: what is to be found in one place only.
+            but: indexes of documents that are this text itself, or its own clip.
+        """
+        weights = {word: self._weight(word) for word in sorted(telling_words(text))}
+        total = sum(weights.values())
+        if total == 0:
+            return 1.0
+        shared: Counter[int] = Counter()
+        for word, weight in weights.items():
+            for index in self._holders.get(word, []):
+                if index not in but:
+                    shared[index] += weight
+        return min(1.0, max(shared.values(), default=0.0) / total)
+
+    def _weight(self, word: str) -> float:
+        return math.log(1 + len(self._words) / max(1, len(self._holders.get(word, []))))
