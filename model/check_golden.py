@@ -236,7 +236,7 @@ class GoldenCheck:
         for implementation in self.attention:
             self.model.set_attn_implementation(implementation)
             for windows in WINDOWS_PER_PASS:
-                logits = self.model(ids, **media, ratio=ratio, windows_per_pass=windows).logits[0]
+                logits = self.model(ids, **media, ratio=[ratio], windows_per_pass=windows).logits[0]
                 yield (
                     f"{implementation}, {windows} a pass",
                     _largest(logits[-len(expected) :], expected),
@@ -308,7 +308,7 @@ class GoldenCheck:
     @torch.no_grad()
     def _kept_difference(self, name: str, ids: Tensor, pixels: Tensor, ratio: Any) -> float:
         """Kept keys and values against the stored ones, whose keys are not rotated yet."""
-        out = self.model(ids, pixel_values=pixels, ratio=ratio, windows_per_pass=2)
+        out = self.model(ids, pixel_values=pixels, ratio=[ratio], windows_per_pass=2)
         largest = 0.0
         for layer, (k, v) in enumerate(out.past_key_values.streams[0].rows.contiguous()):
             stored_k, stored_v = (

@@ -27,7 +27,7 @@ from model.kept_rows import KeptRows
 from model.language_model import VideoXLLanguageModel
 from model.memory import Memory
 from model.pass_plan import PassPlan, plan_pass
-from model.ratio_choice import DrawnRatio, RatioChoice, default_ratio
+from model.ratio_choice import RatioChoice, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.streams import Stream, read_streams
@@ -156,7 +156,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None = None,
         media_sizes: Tensor | Sequence[int] | None = None,
         visual_tokens: Tensor | None = None,
-        ratio: RatioChoice | Sequence[RatioChoice] | None = None,
+        ratio: RatioChoice | list[RatioChoice] | None = None,
         labels: Tensor | None = None,
         question_ids: Tensor | None = None,
         past_key_values: StreamCaches | None = None,
@@ -175,8 +175,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             media_sizes: how many of them each medium has; may be left out when there is one medium.
             visual_tokens: finished visual tokens [V, C] of all media, in place of pixel_values; see
                 `VideoXLModel.encode`.
-            ratio: one choice for the whole batch, or a list with one choice a sample when the batch has several
-                samples. Left out: `config.default_ratio`.
+            ratio: one choice for all samples, or a list with one choice for each. A choice is a ratio, a list with
+                one for each window, or a `DrawnRatio`. Left out: `config.default_ratio`.
             labels: [batch, ids], -100 where there is none. Token t + 1 is the target at t.
             question_ids: [batch, ids], 0 for what is shared, 1, 2, ... for packed questions, each blind to the rest.
             past_key_values: continue from here; see also `Memory.cache`.
@@ -220,7 +220,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         samples: list[Tensor],
         sizes: list[int],
-        ratio: RatioChoice | Sequence[RatioChoice] | None,
+        ratio: RatioChoice | list[RatioChoice] | None,
         question_ids: Tensor | None,
     ) -> list[Stream]:
         """Check the inputs against each other and read them."""
@@ -231,24 +231,17 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             questions = [row[kept] for row, kept in zip(question_ids, samples, strict=True)]
         return read_streams(ids, sizes, self._ratio_per_sample(ratio, len(ids)), self.config, questions)
 
-    def _ratio_per_sample(
-        self, ratio: RatioChoice | Sequence[RatioChoice] | None, samples: int
-    ) -> list[RatioChoice]:
-        """A list means one choice a sample if there are several samples, one ratio a window if there is one."""
+    def _ratio_per_sample(self, ratio: RatioChoice | list[RatioChoice] | None, samples: int) -> list[RatioChoice]:
         if ratio is None:
             return [default_ratio(self.config) for _ in range(samples)]
-        if isinstance(ratio, Tensor):
-            ratio = ratio.tolist()
-        if samples == 1 or not isinstance(ratio, (list, tuple)):
-            nested = (
-                isinstance(ratio, (list, tuple)) and ratio and isinstance(ratio[0], (list, tuple, DrawnRatio))
-            )
-            return list(ratio) if nested else [ratio] * samples
+        if not isinstance(ratio, list):
+            return [ratio] * samples
         if len(ratio) != samples:
             raise ValueError(
-                f"{len(ratio)} ratios were given for a batch of {samples}: give one, or one a sample"
+                f"a list of {len(ratio)} ratio choices was given for a batch of {samples}: give one for all, or a "
+                "list with one for each sample (a choice for each window is itself a list)"
             )
-        return list(ratio)
+        return ratio
 
     def _caches(self, given: StreamCaches | None, samples: int, positions: Positions) -> StreamCaches:
         check_positions(positions)

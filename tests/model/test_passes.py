@@ -76,7 +76,8 @@ def test_all_groups_agree_in_float32(model, ratio):
         logits, found = logits_and_gradients(model, "sdpa", windows, inputs, ratio)
         assert (logits - expected).abs().max() < 5e-5
         for a, b in zip(found, gradients, strict=True):
-            assert (a - b).norm() <= 1e-4 * max(b.norm(), 1e-4)
+            # Smaller gradients (the tower's key biases) are rounding noise.
+            assert b.norm() < 1e-4 or (a - b).norm() <= 1e-4 * b.norm()
 
 
 def test_long_steps_have_a_call_each(double_model, monkeypatch):
