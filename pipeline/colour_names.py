@@ -35,7 +35,7 @@ def _name_table() -> np.ndarray:
     bgr = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(1, -1, 3)
     hue, saturation, value = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)[0].T.astype(np.int32)
     return np.select(
-        [value < 50, (saturation < 40) & (value > 200), saturation < 50, *_chromatic(hue * 2, value)],
+        [value < 45, (saturation < 36) & (value > 200), saturation < 36, *_chromatic(hue * 2, value)],
         [_index("black"), _index("white"), _index("grey"), *map(_index, (
             "brown", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "red"))],
     )

@@ -1,7 +1,7 @@
 """How much of what one text says is said by others: the word test that a clue stands in one place."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 from pipeline.sentences import telling_words
@@ -33,7 +33,7 @@ class WordLikeness:
         total = sum(weights.values())
         if total == 0:
             return 1.0
-        shared: Counter[int] = Counter()
+        shared: dict[int, float] = defaultdict(float)
         for word, weight in weights.items():
             for index in self._holders.get(word, []):
                 if index not in but:

@@ -55,6 +55,7 @@ class ClipMeasures:
             motion=_rounded(_weighted(motions, 1)),
             brightness=_rounded(float(np.mean(sums.lumas)) if sums.lumas else 0.0),
             colours=[COLOUR_NAMES[i] for i in np.argsort(-shares, kind="stable") if shares[i] >= _COLOUR_FROM_SHARE],
+            colour_shares={name: _rounded(share) for name, share in zip(COLOUR_NAMES, shares, strict=True)},
             moving_share=_rounded(moving_share),
             direction=_direction(_weighted(motions, 2), _weighted(motions, 3), _weighted(motions, 1)),
             brightness_change=_rounded(_change(sums.lumas)),
@@ -82,4 +83,4 @@ def _change(lumas: list[float]) -> float:
 
 def _rounded(value: float) -> float:
     """Four digits: enough to read, few enough to be the same on every run."""
-    return round(value, 4)
+    return round(float(value), 4)

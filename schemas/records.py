@@ -90,6 +90,8 @@ class Measures:
     """Mean luma from 0 (black) to 1 (white)."""
     colours: list[str]
     """Names of the dominant colours, the largest first."""
+    colour_shares: dict[str, float]
+    """Share of the picture that each named colour takes, 0 to 1. Not a column."""
     moving_share: float
     """Share of the picture that moves, 0 to 1. Not a column."""
     direction: str | None

@@ -118,7 +118,7 @@ SAMPLES = pa.schema([
     _column("media", _list(pa.struct([
         ("type", pa.string()), ("video_id", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64()),
         ("frame_indexes", pa.list_(pa.int32())),
-    ])), "what the model is shown for each <image> mark, and which stored frames lie in it"),
+    ])), "what the model is shown for each <image> mark; no frame_indexes: every stored frame of the stretch"),
     _column("span_start_s", pa.float64(), "start of the stretch that the question is about", nullable=True),
     _column("span_end_s", pa.float64(), "end of the stretch that the question is about", nullable=True),
     _column("min_frames", pa.int32(),

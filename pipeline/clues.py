@@ -1,0 +1,120 @@
+"""The clue stage: what can be found again in a video, and stands in one place only.
+
+A clue comes from a key event, which has times of its own; a clip without key events gives its caption,
+or the sentence of it that is least like what is said of other clips. Two tests keep a clue: its words
+must not be said of another place, and its pictures must not come again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.captioner import DecodedVideo
+from pipeline.likeness import WordLikeness
+from pipeline.record_files import write_records
+from pipeline.scene_returns import SceneReturns
+from pipeline.sentences import telling_words
+from pipeline.work_store import key_of
+from schemas.reasons import Reason, Stage
+from schemas.records import Caption, Clip, Clue, Rejection
+
+VERSION = "1"
+
+LIKE_FROM = 0.75
+"""Likeness to another place from which a clue does not stand in one place."""
+_FEWEST_WORDS = 3
+_LONGEST_WHOLE_CAPTION = 40
+"""A caption of at most so many words is a clue as it stands; of a longer one, a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    clip_indexes: tuple[int, ...]
+    start_s: float
+    end_s: float
+    text: str
+    kind: str
+    sentences: tuple[int, ...]
+
+
+def find_clues(decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path) -> None:
+    """Write clues.json (kept and dropped ones, in order of time) and rejected.json for one video."""
+    clips = {clip.clip_index: clip for clip in decoded.clips}
+    places = _Places(captions, clips)
+    scenes = SceneReturns(decoded.folder, decoded.video.cuts_s)
+    clues = sorted(
+        (_judge(candidate, decoded.video.video_id, orderer, places, scenes)
+         for candidate in _candidates(captions, clips, places)),
+        key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
+    write_records(folder / "clues.json", Clue, clues)
+    write_records(folder / "rejected.json", Rejection, [_rejection(clue) for clue in clues if not clue.kept])
+
+
+class _Places:
+    """What is said of each place of a video: a document per clip caption and per key event."""
+
+    def __init__(self, captions: list[Caption], clips: dict[int, Clip]) -> None:
+        events = {(event.start_s, event.end_s, event.text) for caption in captions for event in caption.key_events}
+        self._events = sorted(events)
+        self._captions = [(clips[caption.clip_index], caption) for caption in captions]
+        self._likeness = WordLikeness(
+            [text for _, _, text in self._events] + [caption.caption for _, caption in self._captions])
+
+    def likeness(self, candidate: _Candidate) -> float:
+        """Likeness of a candidate to the likest other place."""
+        own_event = {
+            index for index, event in enumerate(self._events)
+            if event == (candidate.start_s, candidate.end_s, candidate.text)}
+        if candidate.kind == "clip":  # what happens inside the clip is the clip's
+            own_event |= {
+                index for index, (start_s, end_s, _) in enumerate(self._events)
+                if start_s < candidate.end_s and end_s > candidate.start_s}
+        own_clips = {
+            len(self._events) + index for index, (clip, _) in enumerate(self._captions)
+            if clip.start_s < candidate.end_s and clip.end_s > candidate.start_s}
+        return self._likeness.highest(candidate.text, frozenset(own_event | own_clips))
+
+
+def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places) -> Iterator[_Candidate]:
+    events: dict[tuple[float, float, str], list[int]] = {}
+    for caption in captions:
+        for event in caption.key_events:
+            events.setdefault((event.start_s, event.end_s, event.text), []).append(caption.clip_index)
+        if not caption.key_events:
+            yield _from_caption(caption, clips[caption.clip_index], places)
+    for (start_s, end_s, text), indexes in events.items():
+        yield _Candidate(tuple(indexes), start_s, end_s, text, "event", ())
+
+
+def _from_caption(caption: Caption, clip: Clip, places: _Places) -> _Candidate:
+    def candidate(text: str, sentences: tuple[int, ...]) -> _Candidate:
+        return _Candidate((clip.clip_index,), clip.start_s, clip.end_s, text, "clip", sentences)
+
+    if len(caption.caption.split()) <= _LONGEST_WHOLE_CAPTION:
+        return candidate(caption.caption, tuple(range(len(caption.sentences))))
+    telling = [candidate(text, (number,)) for number, text in enumerate(caption.sentences)
+               if len(telling_words(text)) >= _FEWEST_WORDS]
+    return min(telling, key=places.likeness, default=candidate(caption.caption, ()))
+
+
+def _judge(
+    candidate: _Candidate, video_id: str, orderer: str, places: _Places, scenes: SceneReturns
+) -> Clue:
+    clue = Clue(
+        clue_id=key_of(video_id, candidate.clip_indexes, candidate.text), video_id=video_id,
+        clip_indexes=list(candidate.clip_indexes), start_s=candidate.start_s, end_s=candidate.end_s,
+        text=candidate.text, kind=candidate.kind, sentences=list(candidate.sentences), orderer=orderer,
+        similarity=round(places.likeness(candidate), 4), kept=True)
+    if len(telling_words(clue.text)) < _FEWEST_WORDS:
+        return replace(clue, kept=False, reason=Reason.CLUE_SAYS_TOO_LITTLE)
+    if clue.similarity >= LIKE_FROM:
+        return replace(clue, kept=False, reason=Reason.CLUE_ELSEWHERE)
+    if scenes.returns(clue.start_s, clue.end_s, clue.clip_indexes):
+        return replace(clue, kept=False, reason=Reason.SCENE_RETURNS)
+    return clue
+
+
+def _rejection(clue: Clue) -> Rejection:
+    return Rejection(
+        stage=Stage.CLUES, reason=clue.reason, detail=clue.text, video_id=clue.video_id,
+        clip_index=clue.clip_indexes[0], item_id=clue.clue_id)

@@ -1,0 +1,53 @@
+"""The stretches of a video that questions are about, cut on clip boundaries."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from schemas.records import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a video: clips first … last, both included."""
+
+    first_clip: int
+    last_clip: int
+    start_s: float
+    end_s: float
+
+
+def spans_of(clips: Sequence[Clip], minutes: Sequence[float], clip_seconds: float) -> Iterator[Span]:
+    """Spans of each length one after another, then the whole video.
+
+    A length of more than four fifths of the video is left to the whole. A rest at the end shorter than
+    half a span is asked about in the whole only.
+
+    Args:
+        clips: the clips of the video that were decoded, at least one.
+        minutes: lengths of the spans.
+        clip_seconds: length of a clip.
+    """
+    count = clips[-1].clip_index + 1
+    for length in minutes:
+        stride = max(1, round(length * 60 / clip_seconds))
+        if stride > 0.8 * count:
+            continue
+        for first in range(0, count, stride):
+            last = min(first + stride, count) - 1
+            if last - first + 1 >= stride / 2:
+                yield from _span(clips, first, last)
+    yield from _span(clips, 0, count - 1)
+
+
+def clip_runs(clips: Sequence[Clip], length: int) -> Iterator[Span]:
+    """Runs of `length` clips one after another, of which none is missing."""
+    present = {clip.clip_index for clip in clips}
+    for first in range(0, clips[-1].clip_index + 1, length):
+        if all(index in present for index in range(first, first + length)):
+            yield from _span(clips, first, first + length - 1)
+
+
+def _span(clips: Sequence[Clip], first: int, last: int) -> Iterator[Span]:
+    inside = [clip for clip in clips if first <= clip.clip_index <= last]
+    if inside:
+        yield Span(first, last, inside[0].start_s, inside[-1].end_s)
