@@ -13,7 +13,7 @@ def fingerprint(model: PreTrainedModel) -> str:
     """A name for the function that a model computes: equal on every device, different after training.
 
     It covers the sizes, the type of the weights, and 16 numbers spread over each weight tensor; a change that leaves
-    all of those bits alone would go unseen.
+    all of those bits alone would go unseen. Weights that a device map keeps on disk are left out.
     """
     config = model.config
     sizes = {
@@ -26,6 +26,8 @@ def fingerprint(model: PreTrainedModel) -> str:
     digest = hashlib.sha256(json.dumps(sizes, sort_keys=True, default=str).encode())
     by_device: dict[torch.device, list[torch.Tensor]] = {}
     for parameter in model.parameters():
+        if parameter.is_meta:
+            continue
         flat = parameter.detach().flatten()
         step = max(1, flat.shape[0] // SAMPLES_PER_TENSOR)
         by_device.setdefault(flat.device, []).append(flat[::step][:SAMPLES_PER_TENSOR].double())
