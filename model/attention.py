@@ -56,17 +56,13 @@ def attend_pass(
     if implementation == "flex_attention":
         out_NTD = attend_flex(q_NTD, own, new, pasts, plan)
     elif implementation == "eager":
-        out_NTD = torch.cat(
-            [_eager_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1
-        )
+        out_NTD = torch.cat([_eager_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
     elif not (torch.is_grad_enabled() and any(t.requires_grad for t in (q_NTD, *own))):
         out_NTD = _merged(q_NTD, own, new, pasts, plan)
     elif _batched_mask_size(plan, pasts) <= BATCHED_MASK_LIMIT:
         out_NTD = _batched(q_NTD, own, new, pasts, plan)
     else:
-        out_NTD = torch.cat(
-            [_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1
-        )
+        out_NTD = torch.cat([_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
     return out_NTD.transpose(0, 1).reshape(plan.tokens, -1)
 
 
@@ -129,9 +125,7 @@ def _merged(
     for step in plan.steps:
         q_HGLD = q_HGTD[:, :, step.start : step.stop]
         shape = q_HGLD.shape
-        partial = attend(
-            q_HGLD, *(t[:, None, step.start : step.stop].expand(shape) for t in own), scale, causal=True
-        )
+        partial = attend(q_HGLD, *(t[:, None, step.start : step.stop].expand(shape) for t in own), scale, causal=True)
         if step.new_stop > step.new_start:
             partial = merge(
                 partial,
@@ -184,9 +178,7 @@ def _batched(
     pool_v = torch.cat([*(v for rows in pasts for _, v in rows), new[1], own[1]], 1)
     groups = q_NTD.shape[0] // own[0].shape[0]
     q_BNLD = q_NTD[:, slots_BL].transpose(0, 1)
-    k_BNSD, v_BNSD = (
-        pool[:, keys_BS].transpose(0, 1).repeat_interleave(groups, dim=1) for pool in (pool_k, pool_v)
-    )
+    k_BNSD, v_BNSD = (pool[:, keys_BS].transpose(0, 1).repeat_interleave(groups, dim=1) for pool in (pool_k, pool_v))
     out_BNLD = scaled_dot_product_attention(q_BNLD, k_BNSD, v_BNSD, attn_mask=visible_BLS[:, None])
     return out_BNLD.transpose(0, 1).flatten(1, 2)[:, place_T]
 

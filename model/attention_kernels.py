@@ -27,9 +27,7 @@ def attend(q_HLD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scale: float, causal: bo
     """
     q, k, v = (t if t.dim() == 4 else t.unsqueeze(0) for t in (q_HLD, k_HSD, v_HSD))
     if q.device.type == "cpu":
-        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            q, k, v, 0.0, causal, scale=scale
-        )
+        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, scale=scale)
     elif q.device.type == "cuda" and q.dtype in (torch.float16, torch.bfloat16):
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v, 0.0, causal, scale=scale)[:2]
     elif q.device.type == "cuda" and q.dtype == torch.float32:

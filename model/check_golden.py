@@ -193,16 +193,12 @@ class GoldenCheck:
         ids = self.folder.ids(case, self.model.config.media_token_id)
         labels = torch.tensor([case["labels"]])
         pixels = self.folder.pixels(case)
-        for implementation in (
-            one for one in self.attention if one != "flex_attention" or torch.cuda.is_available()
-        ):
+        for implementation in (one for one in self.attention if one != "flex_attention" or torch.cuda.is_available()):
             self.model.set_attn_implementation(implementation)
             for windows in (None, *WINDOWS_PER_PASS):
                 how = f"{implementation}, {windows or 'all'} windows a pass"
                 self.model.zero_grad(set_to_none=True)
-                out = self.model(
-                    ids, pixel_values=pixels, ratio=case["ratio"], labels=labels, windows_per_pass=windows
-                )
+                out = self.model(ids, pixel_values=pixels, ratio=case["ratio"], labels=labels, windows_per_pass=windows)
                 out.loss.backward()
                 yield f"{how}: loss", abs(out.loss.item() - case["loss"]), self.folder.tolerance("loss_atol")
                 stored = self.folder.tensor(f"{name}.logits_last_window")
@@ -258,9 +254,7 @@ class GoldenCheck:
         marks = (ids[0] == self.model.config.media_token_id).nonzero().squeeze(1)
         prefix, suffix = ids[0, : marks[0]], ids[:, marks[-1] + 1 :]
         if "pixel_values" in media:
-            memory = self.model.compress(
-                media["pixel_values"], ratio=ratio, prefix_ids=prefix, windows_per_pass=2
-            )
+            memory = self.model.compress(media["pixel_values"], ratio=ratio, prefix_ids=prefix, windows_per_pass=2)
         else:
             from model.memory import Memory
 
@@ -317,10 +311,7 @@ class GoldenCheck:
         for layer, (k, v) in enumerate(out.past_key_values.streams[0].rows.contiguous()):
             stored_k, stored_v = (
                 torch.cat(
-                    [
-                        self.folder.tensor(f"{name}.kv.layer{layer}.{part}_{what}")
-                        for part in ("sink", "beacon", "raw")
-                    ],
+                    [self.folder.tensor(f"{name}.kv.layer{layer}.{part}_{what}") for part in ("sink", "beacon", "raw")],
                     1,
                 )
                 for what in ("key", "value")
@@ -347,9 +338,7 @@ def _line(name: str, largest: float | None, share: float, missed: list[str]) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m model.check_golden", description=__doc__.split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m model.check_golden", description=__doc__.split("\n\n")[0])
     parser.add_argument("folder", type=Path, help="folder with manifest.json and the golden tensors")
     parser.add_argument("--cases", default="", help="only cases whose names hold this text")
     parser.add_argument("--attention", nargs="+", choices=ATTENTION, default=ATTENTION)

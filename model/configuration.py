@@ -112,10 +112,7 @@ CLIP_L_14_336: dict[str, Any] = {
 def default_pinpoints(tile: int) -> list[list[int]]:
     """Every canvas of 2 to 49 square tiles, as (width, height) in pixels: the published list at tile 336."""
     return [
-        [tile * columns, tile * rows]
-        for columns in range(1, 50)
-        for rows in range(1, 50)
-        if 2 <= columns * rows <= 49
+        [tile * columns, tile * rows] for columns in range(1, 50) for rows in range(1, 50) if 2 <= columns * rows <= 49
     ]
 
 

@@ -101,15 +101,11 @@ def converted_config(published: dict[str, Any], folder: Path, vision_tower: Path
         if published.get(name, value) != value
     ]
     if sorted(published.get("beacon_param", ["q", "k", "v"])) != ["k", "q", "v"]:
-        problems.append(
-            f"config.json says beacon_param={published['beacon_param']!r}; only q, k and v are supported"
-        )
+        problems.append(f"config.json says beacon_param={published['beacon_param']!r}; only q, k and v are supported")
     if published.get("beacon_stride", published.get("beacon_window")) != published.get("beacon_window"):
         problems.append("config.json has a beacon_stride that is not its beacon_window")
     if published.get("rope_scaling"):
-        problems.append(
-            f"config.json says rope_scaling={published['rope_scaling']!r}; the published model has none"
-        )
+        problems.append(f"config.json says rope_scaling={published['rope_scaling']!r}; the published model has none")
     if problems:
         raise CheckpointError(folder, problems)
     window = published["beacon_window"]
@@ -174,10 +170,7 @@ def _vision_config(published: dict[str, Any], vision_tower: Path | None) -> CLIP
 def _our_weights(folder: Path, config: VideoXLConfig) -> dict[str, Tensor]:
     """All weights under our names, checked against what the configuration wants."""
     with torch.device("meta"):
-        wanted = {
-            name: tensor.shape
-            for name, tensor in VideoXLForConditionalGeneration(config).state_dict().items()
-        }
+        wanted = {name: tensor.shape for name, tensor in VideoXLForConditionalGeneration(config).state_dict().items()}
     weights: dict[str, Tensor] = {}
     problems: list[str] = []
     for published, tensor in _read_tensors(folder):
@@ -196,9 +189,7 @@ def _our_weights(folder: Path, config: VideoXLConfig) -> dict[str, Tensor]:
         if tensor.shape != wanted[name]
     ]
     problems += [
-        f"{name}: holds NaN or infinite values"
-        for name, tensor in weights.items()
-        if not torch.isfinite(tensor).all()
+        f"{name}: holds NaN or infinite values" for name, tensor in weights.items() if not torch.isfinite(tensor).all()
     ]
     if problems:
         raise CheckpointError(folder, problems)
@@ -226,16 +217,12 @@ def _read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
             else:
                 yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
         except (SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
-            raise CheckpointError(
-                folder, [f"{path.name} cannot be read: {str(error).splitlines()[0]}"]
-            ) from error
+            raise CheckpointError(folder, [f"{path.name} cannot be read: {str(error).splitlines()[0]}"]) from error
         except Exception as error:
             # torch.load reports a pickle that holds more than tensors with an exception of the pickle module.
             if type(error).__module__ not in ("_pickle", "pickle"):
                 raise
-            raise CheckpointError(
-                folder, [f"{path.name} holds more than tensors, and is not loaded"]
-            ) from error
+            raise CheckpointError(folder, [f"{path.name} holds more than tensors, and is not loaded"]) from error
 
 
 def _weight_files(folder: Path) -> tuple[list[Path], list[str]]:
@@ -245,9 +232,7 @@ def _weight_files(folder: Path) -> tuple[list[Path], list[str]]:
     ):
         if (folder / index).is_file():
             names = sorted(set(json.loads((folder / index).read_text())["weight_map"].values()))
-            missing = [
-                f"{index} names {name}, which is not there" for name in names if not (folder / name).is_file()
-            ]
+            missing = [f"{index} names {name}, which is not there" for name in names if not (folder / name).is_file()]
             return [folder / name for name in names], missing
         if (folder / single).is_file():
             return [folder / single], []

@@ -59,9 +59,7 @@ class VSTAttention(nn.Module):
         self.vst_k_proj = nn.Linear(config.hidden_size, key_size, bias=True)
         self.vst_v_proj = nn.Linear(config.hidden_size, key_size, bias=True)
 
-    def forward(
-        self, hidden_TC: Tensor, context: PassContext, pasts: Sequence[Rows]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, hidden_TC: Tensor, context: PassContext, pasts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
         """Attend over the pass; also give the keys (at memory positions) and values to keep, [H, K, D] each."""
         q, k, v = self._project(hidden_TC, context.plan)
         kept = context.plan.kept_K
@@ -108,9 +106,7 @@ class VideoXLDecoderLayer(GradientCheckpointingLayer):
         self.input_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def forward(
-        self, hidden_TC: Tensor, context: PassContext, pasts: Sequence[Rows]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, hidden_TC: Tensor, context: PassContext, pasts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states [T, C], and the keys and values to keep."""
         attended, kept_k, kept_v = self.self_attn(self.input_layernorm(hidden_TC), context, pasts)
         hidden_TC = hidden_TC + attended

@@ -36,9 +36,7 @@ def frame_pixels(frame: Any, model: "VideoXLForConditionalGeneration", number: i
         frame = frame.cpu().numpy()
     if isinstance(frame, np.ndarray) and frame.dtype == np.uint8:
         if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-            raise ValueError(
-                f"frame {number} must have the shape [height, width, 3], not {list(frame.shape)}"
-            )
+            raise ValueError(f"frame {number} must have the shape [height, width, 3], not {list(frame.shape)}")
         return model._need_processor().frame_pixels(frame)
     if isinstance(frame, np.ndarray) and np.issubdtype(frame.dtype, np.floating):
         frame = torch.from_numpy(frame)
@@ -52,7 +50,5 @@ def frame_pixels(frame: Any, model: "VideoXLForConditionalGeneration", number: i
             "pictures of any size are given as uint8 [height, width, 3]"
         )
     if not torch.isfinite(frame).all():
-        raise ValueError(
-            f"frame {number} holds NaN or infinite pixel values: look for them where it was made"
-        )
+        raise ValueError(f"frame {number} holds NaN or infinite pixel values: look for them where it was made")
     return frame

@@ -60,9 +60,7 @@ class GoldenFolder:
         """
         rule = case["pixels"]
         size = self.manifest["vision_config"]["image_size"]
-        drawn = (
-            np.random.default_rng(rule["seed"]).standard_normal((rule["F"], 3, size, size)).astype(np.float32)
-        )
+        drawn = np.random.default_rng(rule["seed"]).standard_normal((rule["F"], 3, size, size)).astype(np.float32)
         if hashlib.sha256(drawn.tobytes()).hexdigest() != rule["sha256"]:
             raise ValueError("numpy draws other pixels than when the numbers were made: use another numpy")
         return torch.from_numpy(drawn)
@@ -85,7 +83,5 @@ class GoldenFolder:
     def _drawn_ids(self, case: dict[str, Any]) -> list[int]:
         vocabulary = self.manifest["model_config"]["vocab_size"]
         draw = np.random.default_rng(case["prompt_seed"])
-        before, after = (
-            draw.integers(10, vocabulary - 12, case[n]).tolist() for n in ("n_before", "n_after")
-        )
+        before, after = (draw.integers(10, vocabulary - 12, case[n]).tolist() for n in ("n_before", "n_after"))
         return [*before, self.manifest["image_token_index"], *after]

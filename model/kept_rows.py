@@ -63,11 +63,7 @@ class KeptRows:
 
     def rows(self, layer: int) -> list[tuple[Tensor, Tensor]]:
         """Runs of keys and values in order, [H, P, D] each, without a copy."""
-        own = [
-            (block.k[:, : block.used], block.v[:, : block.used])
-            for block in self._blocks[layer]
-            if block.used
-        ]
+        own = [(block.k[:, : block.used], block.v[:, : block.used]) for block in self._blocks[layer] if block.used]
         return own if self._shared is None else self._shared.rows(layer) + own
 
     def append(self, layer: int, k_HPD: Tensor, v_HPD: Tensor) -> None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from model import pass_size
 from model.fingerprint import fingerprint
 from model.frame_input import frame_pixels, timed
 from model.kept_rows import KeptRows
 from model.memory_file import read_memory_file, write_memory_file
+from model.pass_size import check_count
 from model.ratio_choice import DrawnRatio, RatioChoice, check_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
@@ -26,9 +28,6 @@ from model.window_layout import Step, Text, Visual, plan_steps, vst_count
 
 if TYPE_CHECKING:
     from model.modeling_video_xl import VideoXLForConditionalGeneration
-
-GPU_TOKENS_PER_PASS = 11520
-GPU_FRAMES_PER_CHUNK = 32
 
 
 @dataclass
@@ -135,8 +134,9 @@ class Memory:
         Raises:
             ValueError, TypeError: the stream is closed, the model's weights have changed, or a frame is bad.
         """
+        check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         on_cpu = self._model.device.type == "cpu"
-        chunk = frames_per_chunk or (1 if on_cpu else GPU_FRAMES_PER_CHUNK)
+        chunk = frames_per_chunk or (1 if on_cpu else pass_size.frames_per_chunk(self._model.config))
         reader = VisualReader(self._chunks(iter(frames), chunk), self._model.model.encode, self._raw_VC)
         self._consume(reader, windows_per_pass)
         return self
@@ -154,9 +154,12 @@ class Memory:
         if self.state.closed:
             raise ValueError("this memory's stream is closed: begin a new one with model.compress")
         self._check_model(self._model)
-        window = self._model.config.window_tokens
-        default = 1 if self._model.device.type == "cpu" else max(1, GPU_TOKENS_PER_PASS // window)
-        windows = windows_per_pass or default
+        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
+        window, device = self._model.config.window_tokens, self._model.device
+        # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an uncut one.
+        windows = windows_per_pass or (
+            1 if device.type == "cpu" else pass_size.windows_per_pass(None, self._model.config, device)
+        )
         self._provisional = None
         try:
             while (waiting := reader.fill(windows * window)) >= window:
@@ -203,18 +206,14 @@ class Memory:
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
-                choice = (
-                    self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
-                )
+                choice = self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
                 ratio = self._last_ratio(choice)
                 self._provisional = KeptRows(self._rows.layers, self._rows.view())
                 self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._provisional)
             shared = self._provisional
         return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
 
-    def to(
-        self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None
-    ) -> "Memory":
+    def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""
         return Memory(model or self._model, self.state, self._rows.to(device), self._raw_VC.to(device))
 
@@ -275,9 +274,7 @@ class Memory:
     def _raw_reader(self) -> VisualReader:
         return VisualReader(iter(()), self._model.model.encode, self._raw_VC)
 
-    def _compress(
-        self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows
-    ) -> None:
+    def _compress(self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
         """Run consecutive windows as one pass and append what they leave."""
         steps: list[Step] = []
         rank = len(rows)
@@ -292,9 +289,7 @@ class Memory:
             return choice.draw(tokens)
         if isinstance(choice, Sequence):
             if window >= len(choice):
-                raise ValueError(
-                    f"window {window} has no ratio: {len(choice)} were given; give one for all windows"
-                )
+                raise ValueError(f"window {window} has no ratio: {len(choice)} were given; give one for all windows")
             return int(choice[window])
         return int(choice)
 
@@ -314,6 +309,4 @@ class Memory:
             )
         where = self._raw_VC.device
         if where != model.model.projector.linear_2.weight.device:
-            raise ValueError(
-                f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)"
-            )
+            raise ValueError(f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)")

@@ -43,9 +43,7 @@ def write_memory_file(
     tensors["raw"] = raw_VC.cpu().to(raw_dtype).contiguous()
     fields = {**vars(state), "ratio": _ratio_to_json(state.ratio)}
     partial = path.with_name(path.name + ".partial")
-    save_file(
-        tensors, partial, metadata={"format": FORMAT, "layers": str(len(layers)), "state": json.dumps(fields)}
-    )
+    save_file(tensors, partial, metadata={"format": FORMAT, "layers": str(len(layers)), "state": json.dumps(fields)})
     os.replace(partial, path)
 
 
@@ -62,9 +60,7 @@ def read_memory_file(path: Path) -> tuple[dict[str, Any], list[tuple[Tensor, Ten
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise ValueError(
-                    f"{path} is no memory of this kind (format {header.get('format')!r}, not {FORMAT!r})"
-                )
+                raise ValueError(f"{path} is no memory of this kind (format {header.get('format')!r}, not {FORMAT!r})")
             layers = [
                 (_unpacked(file, f"layer{index}.k"), _unpacked(file, f"layer{index}.v"))
                 for index in range(int(header["layers"]))

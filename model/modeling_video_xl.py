@@ -22,11 +22,13 @@ from torch.nn.functional import cross_entropy
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from model import pass_size
 from model.configuration import VideoXLConfig
 from model.kept_rows import KeptRows
 from model.language_model import VideoXLLanguageModel
 from model.memory import Memory
 from model.pass_plan import PassPlan, plan_pass
+from model.pass_size import check_count
 from model.ratio_choice import RatioChoice, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
@@ -36,8 +38,6 @@ from model.visual_reader import VisualReader
 from model.window_layout import Step, group_steps, plan_steps
 
 IGNORED_LABEL = -100
-GPU_TOKENS_PER_PASS = 11520  # eight published windows
-GPU_FRAMES_PER_CHUNK = 32
 
 
 @dataclass
@@ -117,11 +117,7 @@ class VideoXLModel(VideoXLPreTrainedModel):
         device = self.language_model.embed_tokens.weight.device
         plan = plan_pass(steps_of_samples, device)
         hidden_size = self.config.text_config.hidden_size
-        visual = (
-            reader.take(plan.visual_tokens)
-            if plan.visual_tokens
-            else torch.empty(0, hidden_size, device=device)
-        )
+        visual = reader.take(plan.visual_tokens) if plan.visual_tokens else torch.empty(0, hidden_size, device=device)
         inputs = self.language_model.embed_pass(text_ids.to(device), visual.to(device), plan.source_T)
         return self.language_model(inputs, plan, rows, positions, keep), plan
 
@@ -190,6 +186,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         Raises:
             ValueError, TypeError: inputs that do not fit together, before anything is computed.
         """
+        if windows_per_pass != "default":
+            check_count("windows_per_pass", windows_per_pass, "one pass")
         samples = _unpadded(input_ids, attention_mask, past_key_values)
         _check_media(pixel_values, visual_tokens, self.config)
         sizes = _media_sizes(_crops(pixel_values, visual_tokens, self.config), media_sizes)
@@ -199,9 +197,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         columns = input_ids.shape[1]
         first_column = columns - logits_to_keep if logits_to_keep else 0
         wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
-        hidden = self._run(
-            streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep
-        )
+        hidden = self._run(streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep)
         logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
         loss = None if labels is None else token_loss(logits, labels[:, first_column:], question_ids)
         for cache, kept in zip(caches.streams, samples, strict=True):
@@ -249,16 +245,13 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             layers = self.config.text_config.num_hidden_layers
             return StreamCaches([StreamCache(KeptRows(layers), positions) for _ in range(samples)])
         if len(given.streams) != samples:
-            raise ValueError(
-                f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples"
-            )
+            raise ValueError(f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples")
         return given
 
     def _reader(self, pixel_values: Tensor | None, visual_tokens: Tensor | None) -> VisualReader | None:
         if pixel_values is None:
             return None if visual_tokens is None else VisualReader(iter(()), self.model.encode, visual_tokens)
-        chunk = max(1, GPU_FRAMES_PER_CHUNK * 144 // self.config.tokens_per_crop)
-        return VisualReader(iter(pixel_values.split(chunk)), self.model.encode)
+        return VisualReader(iter(pixel_values.split(pass_size.frames_per_chunk(self.config))), self.model.encode)
 
     def _run(
         self,
@@ -280,9 +273,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             # Everything at once; without media this is the ordinary batch of a language model.
             passes = [list(enumerate(steps))]
         else:
-            passes = [
-                [(i, group)] for i, of_sample in enumerate(steps) for group in group_steps(of_sample, size)
-            ]
+            passes = [[(i, group)] for i, of_sample in enumerate(steps) for group in group_steps(of_sample, size)]
         last_of = {i: n for n, one in enumerate(passes) for i, _ in one}
         hidden, text_done, done = [], [0] * len(streams), [0] * len(streams)
         for number, one in enumerate(passes):
@@ -349,11 +340,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
 
     def default_windows_per_pass(self) -> int | None:
         """See `forward`."""
-        if torch.is_grad_enabled():
-            return None
-        if self.device.type == "cpu":
-            return max(1, 1440 // self.config.window_tokens)
-        return max(1, GPU_TOKENS_PER_PASS // self.config.window_tokens)
+        return None if torch.is_grad_enabled() else pass_size.windows_per_pass(None, self.config, self.device)
 
     # Generation
 
@@ -375,11 +362,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         fresh = past_key_values is None or is_first_iteration
         if next_sequence_length is not None:
             input_ids = input_ids[:, -next_sequence_length:]
-        media = (
-            {"pixel_values": None, "visual_tokens": None, "media_sizes": None, "ratio": None}
-            if not fresh
-            else {}
-        )
+        media = {"pixel_values": None, "visual_tokens": None, "media_sizes": None, "ratio": None} if not fresh else {}
         return {
             **kwargs,
             **media,
@@ -402,18 +385,14 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         ratio, caches = kwargs.pop("ratio", None), kwargs.pop("past_key_values", None)
         if pixel_values is not None:
             marks = (input_ids == self.config.media_token_id).sum(1).tolist()
-            kwargs_media = _repeat_media(
-                pixel_values, _media_sizes(len(pixel_values), sizes), marks, expand_size
-            )
+            kwargs_media = _repeat_media(pixel_values, _media_sizes(len(pixel_values), sizes), marks, expand_size)
         else:
             kwargs_media = {}
         if ratio is not None:
             ratio = [one for one in self._ratio_per_sample(ratio, len(input_ids)) for _ in range(expand_size)]
         if caches is not None:
             caches.reorder_cache(torch.arange(len(caches.streams)).repeat_interleave(expand_size))
-        ids, kwargs = super()._expand_inputs_for_generation(
-            expand_size, is_encoder_decoder, input_ids, **kwargs
-        )
+        ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
         return ids, {**kwargs, **kwargs_media, "ratio": ratio, "past_key_values": caches}
 
     # Memories
@@ -446,6 +425,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             ValueError, TypeError: a bad ratio or prefix, before any compute; a bad frame, before it is encoded; no
                 frame at all.
         """
+        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
+        check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         prefix = self._prefix_ids(prefix_ids)
         ratio = default_ratio(self.config) if ratio is None else ratio
         memory = Memory.begin(self, prefix, ratio, positions)
@@ -562,9 +543,7 @@ def _check_media(pixel_values: Tensor | None, visual_tokens: Tensor | None, conf
         check_pixels(pixel_values, config)
     size = config.text_config.hidden_size
     if visual_tokens is not None and (
-        visual_tokens.dim() != 2
-        or visual_tokens.shape[1] != size
-        or len(visual_tokens) % config.tokens_per_crop
+        visual_tokens.dim() != 2 or visual_tokens.shape[1] != size or len(visual_tokens) % config.tokens_per_crop
     ):
         raise ValueError(
             f"visual_tokens must have the shape [{config.tokens_per_crop} x frames, {size}], "

@@ -86,9 +86,7 @@ def plan_pass(steps_of_samples: Sequence[Sequence[Step]], device: torch.device |
     for index, steps in enumerate(steps_of_samples):
         first_slot, first_kept, past_rows = slot, kept_rows, steps[0].first_rank
         for step in steps:
-            spans.append(
-                StepSpan(slot, slot + step.slots, first_kept, first_kept + step.first_rank - past_rows, index)
-            )
+            spans.append(StepSpan(slot, slot + step.slots, first_kept, first_kept + step.first_rank - past_rows, index))
             positions.append(torch.arange(step.first_rank, step.first_rank + step.slots))
             kept_slots = torch.as_tensor(step.kept_slots, dtype=torch.long)
             kept.append(kept_slots + slot)

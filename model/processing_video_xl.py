@@ -119,9 +119,7 @@ class VideoXLProcessor(ProcessorMixin):
         if marks:
             next_video, next_image = iter(videos), iter(images)
             media = [
-                self.video_pixels(next(next_video))
-                if mark == "<video>"
-                else self.image_pixels(next(next_image))
+                self.video_pixels(next(next_video)) if mark == "<video>" else self.image_pixels(next(next_image))
                 for mark in marks
             ]
             data |= {"pixel_values": torch.cat(media), "media_sizes": torch.tensor([len(m) for m in media])}
@@ -218,18 +216,12 @@ def _flat_videos(videos: Sequence[Any] | None) -> list[Any]:
         and (not entry or isinstance(entry[0], (list, tuple)) or np.ndim(entry[0]) == 4)
         for entry in videos
     ]
-    return (
-        [video for entry in videos for video in entry]
-        if any(map(len, videos)) and all(of_prompts)
-        else videos
-    )
+    return [video for entry in videos for video in entry] if any(map(len, videos)) and all(of_prompts) else videos
 
 
 def _flat_images(images: Sequence[Any] | None) -> list[Any]:
     """Images of all prompts, whether they come as one list or as one list a prompt."""
-    return [
-        image for entry in images or () for image in (entry if isinstance(entry, (list, tuple)) else (entry,))
-    ]
+    return [image for entry in images or () for image in (entry if isinstance(entry, (list, tuple)) else (entry,))]
 
 
 def _padded(ids: list[list[int]], pad: int, side: str) -> dict[str, Tensor]:

@@ -62,9 +62,7 @@ def check_ratio(ratio: RatioChoice, config: VideoXLConfig) -> None:
     elif isinstance(ratio, Sequence) and not isinstance(ratio, str):
         asked = ratio
     else:
-        raise TypeError(
-            f"ratio must be an integer, a sequence with one per window, or a DrawnRatio, not {ratio!r}"
-        )
+        raise TypeError(f"ratio must be an integer, a sequence with one per window, or a DrawnRatio, not {ratio!r}")
     wrong = [value for value in asked if value not in config.ratios]
     if wrong:
         raise ValueError(f"compression ratio {wrong[0]!r} is not one of {config.ratios}: choose one of these")

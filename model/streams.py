@@ -66,9 +66,7 @@ def read_streams(
             "for each video or image, where it belongs"
         )
     if any(size < 1 for size in media_sizes):
-        raise ValueError(
-            f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each"
-        )
+        raise ValueError(f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each")
     for ratio in ratios:
         check_ratio(ratio, config)
     streams, medium, crop = [], 0, 0

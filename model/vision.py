@@ -15,9 +15,7 @@ from model.configuration import VideoXLConfig
 class VisionTower(CLIPVisionModel):
     """CLIP. It has no mask whose blocks could be skipped, so flex attention would buy nothing here: sdpa serves it."""
 
-    def get_correct_attn_implementation(
-        self, requested_attention: str | None, is_init_check: bool = False
-    ) -> str:
+    def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
         """The attention to use for one that was asked for."""
         wanted = "sdpa" if requested_attention == "flex_attention" else requested_attention
         return super().get_correct_attn_implementation(wanted, is_init_check)
@@ -57,9 +55,7 @@ def pool_patches(features_FPC: Tensor, stride: int) -> Tensor:
     return avg_pool2d(grid, stride).flatten(2).transpose(1, 2)
 
 
-def visual_tokens(
-    tower: CLIPVisionModel, projector: Projector, pixels_F3SS: Tensor, config: VideoXLConfig
-) -> Tensor:
+def visual_tokens(tower: CLIPVisionModel, projector: Projector, pixels_F3SS: Tensor, config: VideoXLConfig) -> Tensor:
     """Visual tokens [F * V, C] of frames or tiles [F, 3, S, S], in order, nothing between them.
 
     The projector runs on all patches and the pool comes after, as published. Its GELU stands between, so pooling

@@ -24,9 +24,7 @@ def inputs(chosen: list[dict], side: str = "left") -> dict:
     longest = max(len(one["ids"]) for one in chosen)
     pad = [longest - len(one["ids"]) for one in chosen]
     rows = [[0] * n + s["ids"] if side == "left" else s["ids"] + [0] * n for n, s in zip(pad, chosen, strict=True)]
-    mask = [
-        [0] * n + [1] * (longest - n) if side == "left" else [1] * (longest - n) + [0] * n for n in pad
-    ]
+    mask = [[0] * n + [1] * (longest - n) if side == "left" else [1] * (longest - n) + [0] * n for n in pad]
     media = [pixels(size, seed=size, dtype=torch.float64) for one in chosen for size in one["sizes"]]
     found = {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(mask)}
     if media:
@@ -109,16 +107,16 @@ def test_packed_questions_are_blind_to_each_other(double):
     targets = torch.tensor([[-100] * 4 + sum(labels, [])])
     for windows in (None, 1):
         double.zero_grad(set_to_none=True)
-        out = double(
-            packed, pixel_values=video, ratio=4, question_ids=marks, labels=targets, windows_per_pass=windows
-        )
+        out = double(packed, pixel_values=video, ratio=4, question_ids=marks, labels=targets, windows_per_pass=windows)
         out.loss.backward()
         gradients = {name: p.grad.clone() for name, p in double.named_parameters() if p.grad is not None}
         double.zero_grad(set_to_none=True)
         total, count, start = 0.0, 6, 4
         for question, wanted in zip(questions, labels, strict=True):
             alone = double(
-                torch.tensor([shared + question]), pixel_values=video, ratio=4,
+                torch.tensor([shared + question]),
+                pixel_values=video,
+                ratio=4,
                 labels=torch.tensor([[-100] * 4 + wanted]),
             )
             weight = sum(label >= 0 for label in wanted) / count

@@ -14,7 +14,12 @@ def batch(dtype: torch.dtype = torch.float64) -> dict:
     rows = [[5, 6, MARK, 7, 8, 9], [1, 2, 3, 4, MARK], [MARK, 11, 12]]
     ids = torch.tensor([[0] * (6 - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (6 - len(row)) + [1] * len(row) for row in rows])
-    return {"input_ids": ids, "attention_mask": mask, "pixel_values": pixels(sum(SIZES), dtype=dtype), "media_sizes": SIZES}
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "pixel_values": pixels(sum(SIZES), dtype=dtype),
+        "media_sizes": SIZES,
+    }
 
 
 def logits_and_gradients(model, implementation: str, windows, inputs: dict, ratio) -> tuple[torch.Tensor, list]:

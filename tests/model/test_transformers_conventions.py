@@ -91,15 +91,24 @@ def test_a_padded_batch_generates_what_each_sample_does_alone(model):
     mask = torch.tensor([[0, 0, 1, 1, 1], [1] * 5, [0, 1, 1, 1, 1]])
     media = [pixels(20), pixels(3, seed=1), pixels(9, seed=2)]
     together = model.generate(
-        input_ids=ids, attention_mask=mask, pixel_values=torch.cat(media), media_sizes=[20, 3, 9], ratio=[2, 4, 2],
-        max_new_tokens=6, do_sample=False,
+        input_ids=ids,
+        attention_mask=mask,
+        pixel_values=torch.cat(media),
+        media_sizes=[20, 3, 9],
+        ratio=[2, 4, 2],
+        max_new_tokens=6,
+        do_sample=False,
     )[:, 5:]
     alone = [
         model.generate(input_ids=ids[:1, 2:], max_new_tokens=6, do_sample=False)[0, 3:],
         model.generate(input_ids=ids[1:2], pixel_values=media[0], ratio=4, max_new_tokens=6, do_sample=False)[0, 5:],
         model.generate(
-            input_ids=ids[2:, 1:], pixel_values=torch.cat(media[1:]), media_sizes=[3, 9], ratio=2,
-            max_new_tokens=6, do_sample=False,
+            input_ids=ids[2:, 1:],
+            pixel_values=torch.cat(media[1:]),
+            media_sizes=[3, 9],
+            ratio=2,
+            max_new_tokens=6,
+            do_sample=False,
         )[0, 4:],
     ]
     assert torch.equal(together, torch.stack(alone))
@@ -225,6 +234,7 @@ def test_a_device_map_is_obeyed(model, tmp_path):
         },
         offload_folder=tmp_path / "offload",
     )
-    assert offloaded.generate(**video_inputs(), max_new_tokens=3, do_sample=False).tolist() == model.generate(
-        **video_inputs(), max_new_tokens=3, do_sample=False
-    ).tolist()
+    assert (
+        offloaded.generate(**video_inputs(), max_new_tokens=3, do_sample=False).tolist()
+        == model.generate(**video_inputs(), max_new_tokens=3, do_sample=False).tolist()
+    )
