@@ -5,6 +5,7 @@ and optionally `kind`: caption (the default), event (something with times of its
 event and a clue) or subtitle.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -113,29 +114,38 @@ def _rejection(video: Video, reason: Reason, detail: str, clip_index: int | None
 
 def _read(path: Path) -> Iterator[CaptionRow]:
     try:
-        for place, values in _read_parquet(path) if path.suffix == ".parquet" else _read_lines(path):
-            yield CaptionRow.model_validate(values)
-    except OSError as error:
-        raise CaptionFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(map(str, fault["loc"])) or "row"
-        raise CaptionFileError(f"{path}, {place}: {field}: {fault['msg']}") from error
-    except ValueError as error:
+        for number, values in _read_parquet(path) if path.suffix == ".parquet" else _read_lines(path):
+            yield _row(number, values)
+    except (OSError, ValueError) as error:
         raise CaptionFileError(f"{path}: {error}") from error
 
 
-def _read_lines(path: Path) -> Iterator[tuple[str, Any]]:
+def _row(number: int, values: Any) -> CaptionRow:
+    try:
+        return CaptionRow.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(map(str, fault["loc"])) or "row"
+        raise ValueError(f"row {number}: {field}: {fault['msg']}") from error
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    yield f"line {number}", json.loads(line)
+                    yield number, json.loads(line)
                 except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number} is not JSON: {error.msg}") from error
+                    raise ValueError(f"row {number} is not JSON: {error.msg}") from error
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, Any]]:
+def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:
     wanted = [name for name in CaptionRow.model_fields if name in pq.read_schema(path).names]
     for number, values in enumerate(pq.read_table(path, columns=wanted).to_pylist(), start=1):
-        yield f"row {number}", {name: value for name, value in values.items() if value is not None}
+        yield number, {name: value for name, value in values.items() if value is not None}
+
+
+def describe_files(paths: Iterable[str]) -> list[dict[str, str]]:
+    """Caption files as a manifest names them: by file name and content, not by where they lay."""
+    return [
+        {"name": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()} for path in paths]

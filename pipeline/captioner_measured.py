@@ -10,6 +10,7 @@ _DARK, _BRIGHT = 0.25, 0.6
 _CHANGE = 0.12
 _STILL_SHARE, _SMALL_SHARE, _MOST_SHARE = 0.02, 0.25, 0.6
 _SLOW, _FAST = 0.08, 0.25
+_WAYS = {"left": "to the left", "right": "to the right", "up": "upwards", "down": "downwards"}
 _AHEAD_BY = 1.25
 """How many times the next value a clip's value must be to be said to stand out in the video."""
 
@@ -58,9 +59,8 @@ def _motion(measures: Measures) -> str:
         return "Almost nothing moves."
     what = "A small part" if share < _SMALL_SHARE else "Most" if share > _MOST_SHARE else "A part"
     pace = " slowly" if measures.motion < _SLOW else " fast" if measures.motion > _FAST else ""
-    way = {None: " in different directions", "left": " to the left", "right": " to the right",
-           "up": " upwards", "down": " downwards"}[measures.direction]
-    return f"{what} of the picture moves{pace}{way}."
+    way = _WAYS.get(measures.direction, "in different directions")
+    return f"{what} of the picture moves{pace} {way}."
 
 
 def _cuts(count: int) -> str:
@@ -88,13 +88,18 @@ def _records(clips: list[Clip]) -> dict[int, list[str]]:
 def _quantities() -> Iterator[tuple[str, float, Quantity]]:
     """What a clip can stand out in: the sentence, the least value worth a word, and the value."""
     for colour in COLOUR_NAMES:
-        yield f"Nowhere else is so much {colour} to be seen.", 0.04, lambda clip, c=colour: clip.measures.colour_shares[c]
+        sentence = f"Nowhere else is so much {colour} to be seen."
+        yield sentence, 0.04, lambda clip, c=colour: clip.measures.colour_shares[c]
     yield "No other stretch is so bright.", 0.3, lambda clip: clip.measures.brightness
     yield "No other stretch is so dark.", 4.0, lambda clip: 1 / max(0.01, clip.measures.brightness)
-    yield "Nowhere else is so much in motion.", 0.05, lambda clip: clip.measures.moving_share * clip.measures.motion
+    yield "Nowhere else is so much in motion.", 0.05, _motion_amount
     yield "No other stretch has so many cuts.", 2.0, lambda clip: float(len(clip.cuts_s))
     yield "Nowhere else does the picture brighten so much.", _CHANGE, lambda clip: clip.measures.brightness_change
     yield "Nowhere else does the picture darken so much.", _CHANGE, lambda clip: -clip.measures.brightness_change
-    for direction, way in (("left", "to the left"), ("right", "to the right"), ("up", "upwards"), ("down", "downwards")):
-        yield f"Nowhere else is there so clear a motion {way}.", 0.05, lambda clip, d=direction: (
-            clip.measures.motion * clip.measures.moving_share if clip.measures.direction == d else 0.0)
+    for direction, way in _WAYS.items():
+        sentence = f"Nowhere else is there so clear a motion {way}."
+        yield sentence, 0.05, lambda clip, d=direction: _motion_amount(clip) * (clip.measures.direction == d)
+
+
+def _motion_amount(clip: Clip) -> float:
+    return clip.measures.motion * clip.measures.moving_share

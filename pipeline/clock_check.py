@@ -5,6 +5,7 @@ options and the spans of its evidence, and knows nothing of how the question was
 """
 
 import re
+from itertools import pairwise
 
 from schemas.records import Sample
 
@@ -71,4 +72,4 @@ def _unnumbered(line: str) -> str:
 
 def _rises(times: list[tuple[float, float]]) -> bool:
     """Whether each ends before the next begins."""
-    return all(earlier[1] <= later[0] for earlier, later in zip(times, times[1:], strict=False))
+    return all(earlier[1] <= later[0] for earlier, later in pairwise(times))

@@ -5,9 +5,12 @@ import re
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+(?=\S)|(?<=[。！？])")
 _WORD = re.compile(r"\w+")
 _COMMON = frozenset(
-    "a an and are as at be been but by can does for from had has have he her his i in into is it its of off on or "
-    "out over she so some such than that the their them there these they this those to up was were which while who "
-    "with you your".split())
+    (
+        "a an and are as at be been but by can does for from had has have he her his i in into is it its of off on or "
+        "out over she so some such than that the their them there these they this those to up was were which while "
+        "who with you your"
+    ).split()
+)
 
 
 def split_sentences(text: str) -> list[str]:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     """Why an item is not in the data set."""
 
     # sources and probe
+    MISSING_FILE = "missing_file"
     EMPTY_FILE = "empty_file"
     NOT_A_VIDEO = "not_a_video"
     NO_PICTURE = "no_picture"
@@ -52,6 +53,7 @@ class Reason(StrEnum):
 
 
 SENTENCES: dict[Reason, str] = {
+    Reason.MISSING_FILE: "the file that a list names is not there, or may not be read",
     Reason.EMPTY_FILE: "the file is empty",
     Reason.NOT_A_VIDEO: "the file is in no format that FFmpeg knows, or its index is missing",
     Reason.NO_PICTURE: "the file holds no moving picture",

@@ -1,0 +1,41 @@
+"""What the Prefect page shows of a build besides its tasks."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+
+class ProgressArtifact:
+    """A progress bar on the flow run's page."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._total, self._done = total, 0
+        self._id: UUID = create_progress_artifact(progress=0.0, key=f"build-vico-{what}", description=f"{total} {what}")
+
+    def advance(self, count: int) -> None:
+        """So many more are done."""
+        if count:
+            self._done += count
+            update_progress_artifact(artifact_id=self._id, progress=100.0 * self._done / self._total)
+
+
+def publish_summary(out: Path, manifest: dict[str, Any]) -> None:
+    """A table of what was made, one of what was left out, and a link to the output."""
+    create_table_artifact(
+        key="build-vico-tables", description="Rows of each table",
+        table=[{"table": table, "rows": rows} for table, rows in manifest["rows"].items()])
+    create_table_artifact(
+        key="build-vico-samples", description="Samples of each kind",
+        table=[{"kind": kind, "samples": count} for kind, count in manifest["samples_by_kind"].items()])
+    create_table_artifact(
+        key="build-vico-rejected", description="What was left out, and why",
+        table=[{"reason": reason, "rows": rows} for reason, rows in manifest["rejected_by_reason"].items()])
+    create_link_artifact(
+        key="build-vico-output", link=out.absolute().as_uri(), link_text=out.name, description="The data set")

@@ -1,0 +1,172 @@
+"""The command `build-vico`: reads what is asked for, runs the flow in this process, says what came of it.
+
+Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be made, 4 stopped and resumable.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliPositionalArg,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
+
+from schemas.build_config import BuildConfig
+
+# Prefect, and all that imports it, is imported inside functions: its settings must be in place first, and
+# the spawned decoding processes import this module again.
+
+DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
+
+
+class BuildVicoSettings(BuildConfig, BaseSettings):
+    """Make a VICO data set from long videos. Choices come from flags, else from the YAML file of --config,
+    else from environment variables (VICO_CLIP_SECONDS=10 and so on)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VICO_", cli_kebab_case=True, cli_hide_none_type=True, cli_implicit_flags=True, extra="forbid")
+
+    sources: CliPositionalArg[list[str]] = Field(
+        description="video files, folders, or lists of files (.txt, .csv, .jsonl)")
+    out: Annotated[str, Field(description="output folder; a build that was stopped there goes on")]
+    config: Annotated[str | None, Field(description="a YAML file with any of these choices")] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the YAML file, then the environment."""
+        return init_settings, env_settings
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the command."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        settings = read_settings(argv)
+    except (ValidationError, SettingsError, OSError) as error:
+        return _complain(_what_is_wrong(error), WRONG_CALL)
+    fault = _wrong_call(settings)
+    if fault:
+        return _complain(fault, WRONG_CALL)
+    return _build(settings)
+
+
+def read_settings(argv: Sequence[str]) -> BuildVicoSettings:
+    """The choices a command line makes.
+
+    Raises:
+        ValidationError: a choice is not possible.
+        SystemExit: an option does not exist, or help was asked for.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config")
+    yaml_file = finder.parse_known_args(argv)[0].config
+    if yaml_file and not Path(yaml_file).is_file():
+        raise FileNotFoundError(f"--config {yaml_file}: no such file")
+
+    class Settings(BuildVicoSettings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource, **_: Any,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            flags = CliSettingsSource(settings_cls, cli_prog_name="build-vico", cli_parse_args=list(argv))
+            return flags, YamlConfigSettingsSource(settings_cls, yaml_file=yaml_file), env_settings
+
+    Settings.__doc__ = BuildVicoSettings.__doc__
+    return Settings()
+
+
+def _wrong_call(settings: BuildVicoSettings) -> str | None:
+    """What makes the call impossible, found before any work starts."""
+    from pipeline.captioner_file import CaptionFileError
+    from pipeline.captions import make_captioner
+    from pipeline.sources import SourceError, find_sources
+
+    try:
+        find_sources(settings.sources)
+        make_captioner(settings)
+        Path(settings.out, ".work").mkdir(parents=True, exist_ok=True)
+    except (SourceError, CaptionFileError) as error:
+        return str(error)
+    except OSError as error:
+        return f"--out {settings.out}: {error.strerror}"
+    return None
+
+
+def _build(settings: BuildVicoSettings) -> int:
+    from flows.progress_bars import ProgressBars
+    from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
+
+    out = Path(settings.out)
+    config = BuildConfig(**settings.model_dump(include=set(BuildConfig.model_fields)))
+    try:
+        with temporary_prefect(out / ".work" / "prefect"):
+            from flows.build_vico import BuildFailedError, build_vico
+            from flows.output_lock import OutputInUseError
+
+            try:
+                with ProgressBars(out / ".work" / "journal.jsonl"):
+                    result = build_vico(sources=settings.sources, out=settings.out, config=config)
+            except OutputInUseError as error:
+                return _complain(str(error), WRONG_CALL)
+            except BuildFailedError as error:
+                return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
+    except PrefectDidNotStartError as error:
+        return _complain(str(error), OUR_FAULT)
+    except KeyboardInterrupt:
+        return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
+    return _say_result(result.manifest, out)
+
+
+def _say_result(manifest: dict[str, Any], out: Path) -> int:
+    rows = manifest["rows"]
+    print(f"{rows['videos']} videos, {manifest['hours']:.2f} hours: {rows['clips']} clips, "
+          f"{rows['clues']} clues, {rows['samples']} samples, {rows['frames']} frames")
+    for kind, count in manifest["samples_by_kind"].items():
+        print(f"  {count:6} {kind}")
+    if manifest["rejected_by_reason"]:
+        print(f"left out ({rows['rejected']}):")
+        for reason, count in manifest["rejected_by_reason"].items():
+            print(f"  {count:6} {reason}")
+    print(f"in {out}; look at it with: inspect-vico {out}")
+    if rows["clips"] == 0:
+        return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
+    return DONE
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
+        if fault["type"] == "missing" and name == "sources":
+            lines.append("name at least one video, folder or list; build-vico --help shows how")
+        else:
+            lines.append(f"--{name}: {fault['msg']}" if name else fault["msg"].removeprefix("Value error, "))
+    return "\n".join(lines)
+
+
+def _complain(words: str, code: int) -> int:
+    print(f"build-vico: {words}", file=sys.stderr)
+    return code

@@ -1,0 +1,34 @@
+"""One run at a time on an output folder."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class OutputInUseError(Exception):
+    """Another run works on the output."""
+
+
+@contextlib.contextmanager
+def only_run(out: Path) -> Iterator[None]:
+    """Hold the output for the time of the block; the kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        OutputInUseError: it is held already, with the other run's process id.
+    """
+    lock = out / ".work" / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(handle, 32).decode() or "?"
+            raise OutputInUseError(f"another build-vico (process {holder}) works on {out}") from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)

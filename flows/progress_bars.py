@@ -1,0 +1,79 @@
+"""Progress of a build on a terminal, read from the journal: a bar per stage; plain lines elsewhere."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipeline.journal import read_journal
+from schemas.reasons import Stage
+
+_STAGES = (Stage.PROBE, Stage.DECODE, Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS, Stage.SHARDS)
+_REFRESH_S = 0.3
+
+
+class ProgressBars:
+    """Follows a journal in a thread for the time of a block."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._offset = journal.stat().st_size if journal.exists() else 0
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=self._console,
+            disable=not self._console.is_terminal)
+        self._bars = {stage: self._progress.add_task(stage, total=None, note="") for stage in _STAGES}
+        self._shares: dict[str, dict[str, float]] = {stage: {} for stage in _STAGES}
+        self._rejected = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> "ProgressBars":
+        self._progress.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._progress.stop()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(_REFRESH_S):
+            self._read()
+        self._read()
+
+    def _read(self) -> None:
+        if not self._journal.exists():
+            return
+        for line, offset in read_journal(self._journal, self._offset):
+            self._offset = offset
+            self._show(line)
+
+    def _show(self, line: dict[str, Any]) -> None:
+        event, stage, item = line["event"], line["stage"], line["item"]
+        if event == "planned":
+            self._plan(item, line["count"])
+        elif event == "rejected":
+            self._rejected += 1
+            self._progress.update(self._bars[Stage.DECODE], note=f"{self._rejected} rejected")
+            self._say_plainly(f"left out: {item} ({line['reason']})")
+        elif stage in self._shares:
+            self._shares[stage][item] = 1.0 if event in ("done", "reused") else line.get("share", 0.0)
+            self._progress.update(self._bars[stage], completed=round(sum(self._shares[stage].values()), 2))
+            if event in ("done", "reused"):
+                self._say_plainly(f"{stage}: {item} {event}")
+
+    def _plan(self, what: str, count: int) -> None:
+        for stage in _STAGES:
+            if stage == Stage.SHARDS:
+                self._progress.update(self._bars[stage], total=1)
+            elif (stage == Stage.PROBE) == (what == "sources"):
+                self._progress.update(self._bars[stage], total=count)
+
+    def _say_plainly(self, words: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(words, markup=False, highlight=False, soft_wrap=True)

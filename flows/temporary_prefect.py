@@ -1,0 +1,87 @@
+"""A Prefect server for the time of one command, with a PREFECT_HOME of its own.
+
+Prefect's own temporary server outlives a command that is killed; this one ends with the command,
+whatever ends it, because it watches the pipe it was started with.
+
+Nothing here imports Prefect at the top: its settings are read at import, and must be in place by then.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+_STARTS_WITHIN_S = 120
+
+
+class PrefectDidNotStartError(Exception):
+    """The temporary server did not come up."""
+
+
+@contextlib.contextmanager
+def temporary_prefect(home: Path) -> Iterator[str]:
+    """Run a server; inside the block this process, and what it starts, uses it.
+
+    Args:
+        home: PREFECT_HOME, made if need be.
+
+    Yields:
+        The API's URL.
+
+    Raises:
+        PrefectDidNotStartError: with the last words of the server.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    _forget_other_servers()
+    os.environ.update({
+        "PREFECT_HOME": str(home.absolute()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
+        "PREFECT_CLI_PROMPT": "false"})
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    log = home / "server.log"
+    with log.open("wb") as words:
+        server = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flows.temporary_prefect_server"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=words, cwd=home)
+    try:
+        url = _wait(server, log)
+        os.environ["PREFECT_API_URL"] = url
+        yield url
+    finally:
+        server.stdin.close()  # the server ends when it reads this
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        server.stdout.close()
+
+
+def _forget_other_servers() -> None:
+    """The command uses its own server, never the user's profile, server or key."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_") and "LOGGING" not in name]:
+        del os.environ[name]
+
+
+def _wait(server: subprocess.Popen, log: Path) -> str:
+    line = server.stdout.readline().decode()
+    if not line:
+        server.wait()
+        raise PrefectDidNotStartError(f"the Prefect server ended at once:\n{_last_words(log)}")
+    url = f"http://127.0.0.1:{int(line)}/api"
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return url
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+    raise PrefectDidNotStartError(f"the Prefect server did not answer at {url}:\n{_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])

@@ -1,0 +1,29 @@
+"""The process behind `flows.temporary_prefect`: prints its port, serves, and ends when its stdin does."""
+
+import os
+import socket
+import sys
+import threading
+
+
+def main() -> None:
+    """Serve Prefect's API on a free port of the loopback address."""
+    os.environ.update({"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"})
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error", lifespan="on"))
+    threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
+    print(listener.getsockname()[1], flush=True)
+    server.run(sockets=[listener])
+
+
+def _end_with_parent(server: object) -> None:
+    sys.stdin.buffer.read()
+    server.should_exit = True
+    threading.Timer(5, os._exit, args=(0,)).start()
+
+
+if __name__ == "__main__":
+    main()

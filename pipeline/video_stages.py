@@ -1,0 +1,169 @@
+"""The stages of one video, each run at most once: looked up in the work store, else done and stored.
+
+The key of a product is a hash of everything it depends on: the keys before it, the stage's version and
+the choices it reads. Change one, and exactly what follows from it is done again.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import captions, clues, decode_video, questions
+from pipeline.captioner import Captioner
+from pipeline.captions import caption_video, open_decoded
+from pipeline.clues import find_clues
+from pipeline.decode import UnreadableVideoError
+from pipeline.decode_video import DecodeSettings
+from pipeline.identify import identify
+from pipeline.journal import Journal
+from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
+from pipeline.questions import ask
+from pipeline.record_files import read_records, write_records
+from pipeline.work_store import WorkStore, key_of
+from schemas.build_config import BuildConfig
+from schemas.reasons import SENTENCES, Reason, Stage
+from schemas.records import Caption, Clue, Rejection, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What the stages of all videos of one run share."""
+
+    config: BuildConfig
+    store: WorkStore
+    journal: Journal
+    workers: WorkerPool
+    captioner: Captioner
+
+
+class VideoRejectedError(Exception):
+    """A video that is left out whole."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.detail)
+        self.rejection = rejection
+
+
+def identify_source(shop: Workshop, source: Source) -> str:
+    """The video's id: read from the store when the file is the one that was hashed before.
+
+    Raises:
+        VideoRejectedError: the file is gone or empty.
+    """
+    try:
+        facts = os.stat(source.path)
+    except OSError as error:
+        raise VideoRejectedError(_left_out(
+            source, None, Stage.SOURCES, Reason.MISSING_FILE, error.strerror or "it cannot be read")) from error
+    if facts.st_size == 0:
+        raise VideoRejectedError(_left_out(source, None, Stage.PROBE, Reason.EMPTY_FILE, "the file holds no bytes"))
+    key = key_of(os.fsencode(os.path.realpath(source.path)).hex(), facts.st_size, facts.st_mtime_ns)
+
+    def hash_bytes(folder: Path) -> None:
+        (folder / "id").write_text(_in_worker(shop, source, None, Stage.PROBE, identify, source.path))
+
+    return (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+
+
+def decode(shop: Workshop, source: Source, video_id: str) -> Path:
+    """The decode product of a video.
+
+    Raises:
+        VideoRejectedError: nothing can come of it.
+    """
+    config = shop.config
+    settings = DecodeSettings(
+        clip_seconds=config.clip_seconds, min_last_clip_seconds=config.min_last_clip_seconds,
+        max_hours=config.max_hours, caption_frames=config.caption_frames,
+        caption_frame_side=config.caption_frame_side, frame_side=config.frame_side,
+        jpeg_quality=config.jpeg_quality)
+    key = key_of(decode_video.VERSION, video_id, asdict(settings))
+
+    def run(folder: Path) -> None:
+        try:
+            _in_worker(shop, source, video_id, Stage.DECODE, decode_video.decode_video,
+                       source, video_id, settings, config.decode_threads, folder)
+        except UnreadableVideoError as error:
+            # A verdict about these bytes under these settings is as lasting as a product.
+            for file in folder.iterdir():
+                file.unlink()
+            verdict = _left_out(source, video_id, Stage.DECODE, error.reason, error.detail)
+            write_records(folder / "verdict.json", Rejection, [verdict])
+
+    product = _once(shop, Stage.DECODE, key, source.source, run)
+    if (product / "verdict.json").exists():
+        verdict = read_records(product / "verdict.json", Rejection)[0]
+        raise VideoRejectedError(_left_out(source, video_id, verdict.stage, verdict.reason, verdict.detail))
+    return product
+
+
+def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
+    """The captions of a video."""
+    opened = open_decoded(decoded)
+    # The product may have been made under another name of the same bytes.
+    opened = replace(opened, video=replace(opened.video, source=source.source))
+    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
+    return _once(shop, Stage.CAPTIONS, key, source.source,
+                 lambda folder: caption_video(shop.captioner, opened, folder))
+
+
+def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
+    """The clues of a video."""
+    key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer)
+
+    def run(folder: Path) -> None:
+        said = read_records(captioned / "captions.json", Caption)
+        find_clues(open_decoded(decoded), said, shop.config.orderer, folder)
+
+    return _once(shop, Stage.CLUES, key, source.source, run)
+
+
+def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path) -> Path:
+    """The samples of a video."""
+    config = shop.config
+    choices = config.model_dump(include={
+        "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
+    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
+
+    def run(folder: Path) -> None:
+        said = read_records(captioned / "captions.json", Caption)
+        found = read_records(clued / "clues.json", Clue)
+        ask(config, open_decoded(decoded), said, found, folder)
+
+    return _once(shop, Stage.QUESTIONS, key, source.source, run)
+
+
+def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path], None]) -> Path:
+    """The product under a key; made by `run` when it is not there yet."""
+    product = shop.store.find(stage, key)
+    if product is not None:
+        shop.journal.say("reused", stage, item, key=key)
+        return product
+    shop.journal.say("started", stage, item, key=key)
+    with shop.store.write(stage, key) as folder:
+        run(folder)
+    shop.journal.say("done", stage, item, key=key)
+    return shop.store.find(stage, key)
+
+
+def _in_worker(
+    shop: Workshop, source: Source, video_id: str | None, stage: Stage, job: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Run a job that reads a stranger's file in a process that may hang or die."""
+    try:
+        with shop.workers.borrow() as worker:
+            return worker.run(
+                job, *arguments, stall_seconds=shop.config.stall_seconds,
+                on_progress=lambda share: shop.journal.say_progress(stage, source.source, share))
+    except WorkerStalledError as error:
+        raise VideoRejectedError(_left_out(source, video_id, stage, Reason.DECODER_STALLED, str(error))) from error
+    except WorkerCrashedError as error:
+        raise VideoRejectedError(_left_out(source, video_id, stage, Reason.DECODER_CRASHED, str(error))) from error
+
+
+def _left_out(source: Source, video_id: str | None, stage: Stage, reason: Reason, detail: str) -> Rejection:
+    return Rejection(
+        stage=stage, reason=reason, detail=f"{SENTENCES[reason]}: {detail}".removesuffix(f": {SENTENCES[reason]}"),
+        source=source.source, video_id=video_id)
