@@ -5,6 +5,7 @@ the work store under the output, so a flow that is run again goes on where it wa
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import ProgressArtifact, publish_summary
+from flows.artifacts import ProgressArtifact, publish_served, publish_summary
 from flows.output_lock import only_run
 from pipeline import video_stages
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
@@ -43,6 +45,16 @@ class BuildResult:
 
     out: Path
     manifest: dict[str, Any]
+    unfinished: int = 0
+    """Videos that are left for another run."""
+    why_unfinished: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A video that has to wait for another run: no failure, and nothing to retry now."""
+
+    why: str
 
 
 @flow(name="build-vico", persist_result=False)
@@ -63,25 +75,33 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
     config = config or BuildConfig()
     target = Path(out)
     found = find_sources(sources)
-    captioner = make_captioner(config)
-    with only_run(target), WorkerPool(config.workers) as workers:
+    with only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models:
         store = WorkStore(target)
         store.sweep()
         journal = Journal(store.root)
         journal.say("planned", "run", "sources", count=len(found))
-        shop = Workshop(config, store, journal, workers, captioner)
+        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models)
         with ThreadPoolTaskRunner(max_workers=config.workers) as runner:
-            products, rejected = _run_videos(shop, found, runner)
+            products, rejected, unfinished = _run_videos(shop, found, runner)
         manifest = write_shards_task(shop, products, rejected, target)
+        if models is not None:
+            publish_served(manifest, models.counts())
         journal.say("done", "run", "data set")
         journal.close()
     publish_summary(target, manifest)
-    return BuildResult(target, manifest)
+    return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
+
+
+def served_models(config: BuildConfig, out: Path) -> AbstractContextManager[ServedModels | None]:
+    """Whom a build asks; None for a build that asks nobody."""
+    if "served" not in (config.captioner, config.orderer):
+        return nullcontext()
+    return ServedModels(config, out / ".work")
 
 
 def _run_videos(
     shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner
-) -> tuple[list[VideoProducts], list[Rejection]]:
+) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
     """All videos, as many at a time as there are workers."""
     progress = ProgressArtifact("videos", len(found))
     rejected: list[Rejection] = []
@@ -101,7 +121,8 @@ def _run_videos(
     if failed:
         raise BuildFailedError(f"{len(failed)} of {len(found)} videos failed; the first: {failed[0]!r}") from failed[0]
     rejected.extend(outcome for outcome in outcomes if isinstance(outcome, Rejection))
-    return [outcome for outcome in outcomes if isinstance(outcome, VideoProducts)], rejected
+    unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
+    return [outcome for outcome in outcomes if isinstance(outcome, VideoProducts)], rejected, unfinished
 
 
 def _one_source_each(
@@ -135,34 +156,40 @@ def identify_task(shop: Workshop, source: Source) -> str | Rejection:
 
 
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
-def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection:
+def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
     decoded = decode_task(shop, source, video_id)
+    if isinstance(decoded, Unfinished):
+        return decoded
     if isinstance(decoded, Rejection):
         shop.journal.say("rejected", Stage.DECODE, source.source, reason=decoded.reason)
         return decoded
     captioned = caption_task(shop, source, decoded)
+    if isinstance(captioned, Unfinished):
+        return captioned
     clued = clues_task(shop, source, decoded, captioned)
+    if isinstance(clued, Unfinished):
+        return clued
     asked = questions_task(shop, source, decoded, captioned, clued)
     return VideoProducts(video_id, source, decoded, captioned, clued, asked)
 
 
 @task(name="decode", task_run_name="decode {source.source}", **_TASK)
-def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection:
+def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection | Unfinished:
     """Frames, shots and measures."""
     return _or_rejection(video_stages.decode, shop, source, video_id)
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)
-def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path:
+def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished:
     """What happens in each clip."""
-    return video_stages.caption(shop, source, decoded)
+    return _or_rejection(video_stages.caption, shop, source, decoded)
 
 
 @task(name="clues", task_run_name="clues {source.source}", **_TASK)
-def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
+def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished:
     """What can be found again."""
-    return video_stages.clue(shop, source, decoded, captioned)
+    return _or_rejection(video_stages.clue, shop, source, decoded, captioned)
 
 
 @task(name="questions", task_run_name="questions {source.source}", **_TASK)
@@ -184,8 +211,10 @@ def write_shards_task(
 
 
 def _or_rejection(stage: Any, *arguments: Any) -> Any:
-    """A rejected video is an outcome, not a failure: Prefect neither retries it nor shows it red."""
+    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red."""
     try:
         return stage(*arguments)
     except VideoRejectedError as left_out:
         return left_out.rejection
+    except StoppedError as stopped:
+        return Unfinished(str(stopped))

@@ -100,13 +100,16 @@ def _wrong_call(settings: BuildVicoSettings) -> str | None:
     """What makes the call impossible, found before any work starts."""
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
+    from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.sources import SourceError, find_sources
 
     try:
         find_sources(settings.sources)
         make_captioner(settings)
         Path(settings.out, ".work").mkdir(parents=True, exist_ok=True)
-    except (SourceError, CaptionFileError) as error:
+        for folder in settings.answers:
+            answers_in(Path(folder))
+    except (SourceError, CaptionFileError, AnswersMissingError) as error:
         return str(error)
     except OSError as error:
         return f"--out {settings.out}: {error.strerror}"
@@ -135,7 +138,13 @@ def _build(settings: BuildVicoSettings) -> int:
         return _complain(str(error), OUR_FAULT)
     except KeyboardInterrupt:
         return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
-    return _say_result(result.manifest, out)
+    code = _say_result(result.manifest, out)
+    if result.unfinished:
+        return _complain(
+            f"{result.unfinished} videos are left: {result.why_unfinished}
+What is finished is a whole data set; the "
+            "same command goes on.", STOPPED)
+    return code
 
 
 def _say_result(manifest: dict[str, Any], out: Path) -> int:
@@ -148,10 +157,19 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         print(f"left out ({rows['rejected']}):")
         for reason, count in manifest["rejected_by_reason"].items():
             print(f"  {count:6} {reason}")
+    if "served" in manifest:
+        _say_served(manifest["served"])
     print(f"in {out}; look at it with: inspect-vico {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE
+
+
+def _say_served(served: dict[str, Any]) -> None:
+    for row in served["usage"]:
+        print(f"  {row['role']} by {row['model']}: {row['questions']} questions, {row['unusable']} without a usable "
+              f"answer; {row['prompt_tokens']} + {row['completion_tokens']} tokens, {row['seconds']:.0f} model seconds, "
+              f"cost {row['cost']:.4f}")
 
 
 def _what_is_wrong(error: Exception) -> str:

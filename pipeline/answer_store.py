@@ -42,7 +42,7 @@ class AnswerStore:
         self._folder = folder
         self._places: dict[str, tuple[Path, int, int]] = {}
         for other in read_only:
-            self._index(_answers_in(other))
+            self._index(answers_in(other))
         self.own_keys: set[str] = set(self._index(folder))
         self._files: dict[Path, int] = {}
         self._lock = threading.Lock()
@@ -97,10 +97,10 @@ class AnswerStore:
                 _write_all(handle, b"".join(lines))
                 os.fdatasync(handle)
             except OSError as error:
+                os.ftruncate(handle, end)  # half a line would spoil the next one
+                os.lseek(handle, end, os.SEEK_SET)
                 for _, _, stored in batch:
                     stored.set_exception(error)
-                # What is half written cannot be told from what is whole by those who come after: leave it there.
-                end = os.lseek(handle, 0, os.SEEK_END)
                 continue
             for (key, text, stored), line in zip(batch, lines, strict=True):
                 self._places[key] = (path, end + len(line) - len(text) - 1, len(text))
@@ -120,7 +120,7 @@ class AnswerStore:
                 return batch, True
         return batch, False
 
-    def _index(self, folder: Path) -> Iterator[str] | list[str]:
+    def _index(self, folder: Path) -> list[str]:
         found = []
         for path in sorted(folder.glob("*.answers")):
             for key, offset, length in _whole_lines(path):
@@ -129,8 +129,12 @@ class AnswerStore:
         return found
 
 
-def _answers_in(folder: Path) -> Path:
-    """The folder itself, or the answers of a data set."""
+def answers_in(folder: Path) -> Path:
+    """The folder itself, or that of the answers of a data set.
+
+    Raises:
+        AnswersMissingError: neither holds any.
+    """
     for place in (folder, folder / "answers", folder / ".work" / "answers"):
         if any(place.glob("*.answers")):
             return place

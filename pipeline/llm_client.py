@@ -22,7 +22,6 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
@@ -470,20 +469,6 @@ _MEND = {
     404: "The model or the path does not exist there: see --caption-model, and that the URL ends as the server "
          "expects, usually in /v1.",
 }
-
-
-def check_url(url: str) -> str:
-    """The URL, if it can be one of an OpenAI-compatible server.
-
-    Raises:
-        ValueError: it cannot, or it holds something secret.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{parts.scheme or 'nothing'}://… is no address of a server; write http://host:port/v1")
-    if parts.username or parts.password or parts.query:
-        raise ValueError("a key has no place in a URL, where logs would show it; set it in the environment")
-    return url.rstrip("/")
 
 
 def _path(base_url: str, path: str) -> str:
