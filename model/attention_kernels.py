@@ -53,6 +53,5 @@ def _attend_by_hand(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool)
 
 def merge(first: Partial, second: Partial) -> Partial:
     """The attention over the keys of both."""
-    lse = torch.logaddexp(first[1], second[1])
-    out = first[0] * torch.exp(first[1] - lse)[..., None] + second[0] * torch.exp(second[1] - lse)[..., None]
-    return out, lse
+    share_of_second = torch.sigmoid(second[1] - first[1])[..., None]
+    return torch.lerp(first[0], second[0], share_of_second), torch.logaddexp(first[1], second[1])

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 MIN_BLOCK = 256
-MAX_BLOCK = 4096
+MAX_BLOCK = 8192
 
 
 @dataclass

@@ -43,6 +43,7 @@ class MemoryState:
         window_tokens: visual tokens of each finished window; all are full but for the last of a closed stream.
         times_s: time of each frame in seconds, or None for a frame given without one.
         closed: whether the stream has ended.
+        label: what the memory is of, in whatever words its maker likes.
     """
 
     fingerprint: str
@@ -53,6 +54,7 @@ class MemoryState:
     window_tokens: list[int]
     times_s: list[float | None]
     closed: bool
+    label: str = ""
 
 
 class Memory:

@@ -18,7 +18,9 @@ PARTS = st.lists(
         st.builds(Text, st.integers(1, 5)),
         st.builds(
             lambda full, rest, ratio: Visual(48 * full + rest, (ratio,) * (full + (rest > 0))),
-            st.integers(0, 3), st.integers(4, 47), st.sampled_from((2, 4, 8, 16)),
+            st.integers(0, 3),
+            st.integers(4, 47),
+            st.sampled_from((2, 4, 8, 16)),
         ),
     ),
     min_size=1,
