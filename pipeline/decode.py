@@ -25,6 +25,7 @@ _VARIABLE_FROM_SHARE = 0.01
 _PROMISE_TOLERANCE_S = 1.0
 _LONGEST_REORDERING_S = 10
 _NEAR_S = 10
+_MICROSECOND = Fraction(1, 1_000_000)
 
 
 class UnreadableVideoError(Exception):
@@ -186,12 +187,17 @@ def pick_frames(path: str, facts: VideoFacts, times_s: Sequence[float]) -> Itera
     Raises:
         UnreadableVideoError: a frame cannot be decoded.
     """
-    shown = np.searchsorted(facts.ticks, [facts.to_ticks(Fraction(time)) for time in times_s], side="right") - 1
+    shown = np.searchsorted(facts.ticks, [_last_tick(facts, time_s) for time_s in times_s], side="right") - 1
     positions = np.maximum(shown, 0).tolist()
     reader = _decord_reader(path, facts)
     pictures = _pick_with_av(path, facts, positions) if reader is None else _pick_with_decord(reader, positions)
     for position, picture in zip(positions, pictures, strict=True):
         yield facts.to_seconds(int(facts.ticks[position])), picture
+
+
+def _last_tick(facts: VideoFacts, time_s: float) -> int:
+    """The last tick up to a time; the microsecond takes in a tick whose seconds were rounded to a float."""
+    return int((Fraction(time_s) + _MICROSECOND) // facts.time_base)
 
 
 def _decord_reader(path: str, facts: VideoFacts) -> Any | None:
@@ -221,36 +227,41 @@ def _pick_with_decord(reader: Any, positions: list[int]) -> Iterator[np.ndarray]
 
 
 def _pick_with_av(path: str, facts: VideoFacts, positions: list[int]) -> Iterator[np.ndarray]:
+    near = int(_NEAR_S / facts.time_base)
+    frames: Iterator[av.VideoFrame | None] = iter(())
+    tick, picture = None, None
+    for position in positions:
+        wanted = int(facts.ticks[position])
+        if tick is None or wanted - tick > near:
+            frames = _decode_from(path, facts, wanted, near)
+        if wanted != tick:
+            tick, picture = _advance(frames, facts, wanted)
+        yield picture
+
+
+def _decode_from(path: str, facts: VideoFacts, wanted: int, near: int) -> Iterator[av.VideoFrame | None]:
+    """Frames from a key frame at or before a tick on.
+
+    Some containers (MPEG-TS) land behind what was asked for; then it is asked again from further ahead,
+    in the end from the beginning, without seeking.
+    """
+    back = 0
+    while wanted - back > near:
+        frames = _decode_after_seek(path, wanted - back + facts.start_ticks)
+        first = next((frame for frame in frames if frame is not None), None)
+        if first is not None and first.pts is not None and first.pts - facts.start_ticks <= wanted:
+            return itertools.chain([first], frames)
+        back = back * 2 or near
+    return _decode_after_seek(path, None)
+
+
+def _decode_after_seek(path: str, tick: int | None) -> Iterator[av.VideoFrame | None]:
     with _open(path) as container:
         stream = _picture_stream(container)
         stream.thread_type = "AUTO"
-        seek_from = int(_NEAR_S / facts.time_base)
-        frames, tick, picture = iter(()), -seek_from, None
-        for position in positions:
-            wanted = int(facts.ticks[position])
-            if wanted - tick > seek_from or picture is None:
-                frames = _decode_from(container, stream, facts, wanted)
-            if wanted != tick or picture is None:
-                tick, picture = _advance(frames, facts, wanted)
-            yield picture
-
-
-def _decode_from(
-    container: av.container.InputContainer, stream: Any, facts: VideoFacts, wanted: int
-) -> Iterator[av.VideoFrame | None]:
-    """Frames from a key frame at or before a tick on.
-
-    Some containers (MPEG-TS) land behind what was asked for; then it is asked again from further ahead.
-    """
-    back = 0
-    while True:
-        target = max(0, wanted - back)
-        container.seek(target + facts.start_ticks, stream=stream)
-        frames = _decoded(container, stream)
-        first = next((frame for frame in frames if frame is not None), None)
-        if target == 0 or (first is not None and first.pts - facts.start_ticks <= wanted):
-            return itertools.chain([first], frames)
-        back = back * 2 or int(_NEAR_S / facts.time_base)
+        if tick is not None:
+            container.seek(tick, stream=stream)
+        yield from _decoded(container, stream)
 
 
 def _advance(frames: Iterator[av.VideoFrame | None], facts: VideoFacts, wanted: int) -> tuple[int, np.ndarray]:
