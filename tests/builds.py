@@ -53,3 +53,11 @@ def journal(out: Path) -> list[dict[str, Any]]:
     path = out / ".work" / "journal.jsonl"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def running(session: int) -> list[int]:
+    """Processes of a session that still run; those that ended and wait to be noticed do not count."""
+    lines = subprocess.run(
+        ["ps", "-A", "-o", "pid=,sess=,stat="], text=True, capture_output=True, check=True).stdout.splitlines()
+    found = [line.split() for line in lines]
+    return [int(pid) for pid, owner, state in found if int(owner) == session and not state.startswith("Z")]
