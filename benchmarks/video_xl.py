@@ -3,9 +3,9 @@
     python benchmarks/video_xl.py [--size 7b|small] [--frames 256 512 1024 2048] [--ratio 16]
     python benchmarks/video_xl.py --fill-frames 100000 --memory-cap-gb 80
 
-Weights are random; sizes are those of Qwen2-7B and CLIP ViT-L/14-336, or on a CPU (`small`) a twentieth of that in
-every direction. The roofline of a part is the larger of its arithmetic at the matrix product rate and its bytes at the
-copy rate, both measured in the same run. Nothing is asserted.
+Weights are random; sizes are those of Qwen2-7B and CLIP ViT-L/14-336, or on a CPU (`small`) a twentieth of
+that in every direction. The roofline of a part is the larger of its arithmetic at the matrix product rate and
+its bytes at the copy rate, both measured in the same run. Nothing is asserted.
 """
 
 import argparse
@@ -78,7 +78,7 @@ class Machine:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def seconds(self, call, repeats: int = 5) -> float:  # noqa: ANN001
+    def seconds(self, call, repeats: int = 5) -> float:
         """The fastest of several runs."""
         best = float("inf")
         for _ in range(repeats):
