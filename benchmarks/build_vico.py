@@ -60,12 +60,13 @@ def generate(folder: Path, minutes: float) -> Path:
     if not minute.exists():
         sources = [f"{picture}{':' if '=' in picture else '='}size=1280x720:rate=24" for picture in PICTURES]
         inputs = [part for source in sources for part in ("-f", "lavfi", "-t", "10", "-i", source)]
-        scaled = "".join(f"[{i}:v]format=yuv420p,noise=alls=6:allf=t[v{i}];" for i in range(len(sources)))
+        scaled = "".join(f"[{i}:v]format=yuv420p,noise=alls=2:allf=t[v{i}];" for i in range(len(sources)))
         joined = "".join(f"[v{i}]" for i in range(len(sources)))
         run(FFMPEG, "-v", "error", "-y", *inputs, "-filter_complex",
             f"{scaled}{joined}concat=n={len(sources)}:v=1[v]", "-map", "[v]", "-c:v", "libx264", "-preset", "veryfast",
             "-crf", "26", "-g", "120", "-pix_fmt", "yuv420p", str(minute))
-    run(FFMPEG, "-v", "error", "-y", "-stream_loop", str(round(minutes) - 1), "-i", str(minute), "-c", "copy", str(path))
+    repeats = str(round(minutes) - 1)
+    run(FFMPEG, "-v", "error", "-y", "-stream_loop", repeats, "-i", str(minute), "-c", "copy", str(path))
     return path
 
 
