@@ -2,9 +2,9 @@
 
     ask-video VIDEO "question" [--model DIR] [--ratio 8] [--fps 1 | --frames N] [--memory FILE]
 
-Without a question it asks for questions until an empty line. With --memory the video is watched once: the file is
-written the first time and read the next. The answer goes to standard output, everything else to standard error.
-Exit code 2: the call cannot be carried out, and why.
+Without a question it asks for questions until an empty line. With --memory the video is watched once: the
+file is written the first time and read the next. The answer goes to standard output, everything else to
+standard error. Exit code 2: the call cannot be carried out, and why.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace, c
     Raises:
         CannotAskError: positions run out, or the file is a memory of something else.
     """
-    facts = decode.probe_video(str(options.video))
+    facts = decode.read_facts(str(options.video))
     times = frame_times(facts.duration_s, options.fps, options.frames)
     ratio = options.ratio or (USUAL_RATIO if USUAL_RATIO in model.config.ratios else min(model.config.ratios))
     check_ratio(ratio, model.config)
@@ -156,7 +156,7 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace, c
                 f"{options.memory} holds {memory.state.label or 'something else'}, not {label}: name another file"
             )
         return memory
-    pictures = _with_progress(decode.pick_frames(str(options.video), times.tolist()), len(times), console)
+    pictures = _with_progress(decode.pick_frames(str(options.video), facts, times.tolist()), len(times), console)
     memory = model.compress(pictures, ratio=ratio, positions=options.positions).close()
     memory.state.label = label
     if options.memory is not None:

@@ -1,8 +1,8 @@
 """Attention over several runs of keys, each worked off by itself and merged by its log-sum-exp.
 
 A softmax over the keys [a | b] is the mean of the softmaxes over a and over b, weighted by the sums of their
-exponentials. So a memory of any length is attended to run by run, no copy of it and no mask is ever made, and what is
-held at a time does not grow with it. No gradient flows here; see `attention.py` for training.
+exponentials. So a memory of any length is attended to run by run, no copy of it and no mask is ever made, and
+what is held at a time does not grow with it. No gradient flows here; see `attention.py` for training.
 
 H key heads, G query heads for each of them, L queries, S keys, D head size.
 """

@@ -2,9 +2,9 @@
 
     python -m model.check_golden DIR [--cases TEXT] [--attention eager sdpa flex_attention]
 
-Every inference case is computed window by window, in grouped passes, and as a compressed memory that is then asked,
-each with every attention implementation. One line a case, with its largest difference; exit code 1 if one is beyond
-the tolerance of the manifest.
+Every inference case is computed window by window, in grouped passes, and as a compressed memory that is then
+asked, each with every attention implementation. One line a case, with its largest difference; exit code 1 if
+one is beyond the tolerance of the manifest.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from transformers.models.qwen2.modeling_qwen2 import rotate_half
 
 from model.convert import load_published
 from model.golden_cases import GoldenFolder
-from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.published_names import our_name
 from model.rotary import rotary_tables
 from model.vision import patch_features, pool_patches
@@ -48,7 +47,9 @@ class GoldenCheck:
         self.model = load_published(folder.path / "published", folder.path / "clip")
 
     def run(self, name: str) -> tuple[float | None, float, list[str]]:
-        """Largest difference of a case (None: nothing to compare here), its share of the tolerance, what missed."""
+        """Largest difference of a case (None: nothing to compare here), its share of the tolerance, what
+        missed.
+        """
         case = self.folder.cases[name]
         checks: dict[str, Callable[[str, dict[str, Any]], Differences]] = {
             "video_prefill": self._video,
@@ -161,7 +162,9 @@ class GoldenCheck:
 
     @torch.no_grad()
     def _tiles(self, name: str, case: dict[str, Any]) -> Differences:
-        """Tokens of an image; where its pixels are stored, also the tiles cut from it. Else only its token count."""
+        """Tokens of an image; where its pixels are stored, also the tiles cut from it. Else only its token
+        count.
+        """
         from PIL import Image
 
         from model.image_tiles import best_canvas, image_tiles

@@ -1,6 +1,7 @@
 """The stack of decoder layers: one pass over the steps of a plan.
 
-Slots of all samples lie end to end, so the linear layers run once over everything and attention alone knows steps.
+Slots of all samples lie end to end, so the linear layers run once over everything and attention alone knows
+steps.
 
 T slots of the pass, C hidden size.
 """

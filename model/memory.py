@@ -1,11 +1,12 @@
 """A memory of a video: what is left of it in the language model, to be asked any number of questions.
 
-It holds the keys and values of the text in front of the video and of every VST, and the visual tokens of the last,
-unfinished window, which stay raw until the window is full or the stream is closed. A question asked in between is
-answered as if the stream ended there; the memory itself stays open.
+It holds the keys and values of the text in front of the video and of every VST, and the visual tokens of the
+last, unfinished window, which stay raw until the window is full or the stream is closed. A question asked in
+between is answered as if the stream ended there; the memory itself stays open.
 """
 # ruff: noqa: N803 (names end in the shape of the tensor)
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ class MemoryState:
         ratio: how the ratio of each window is chosen.
         prefix_tokens: text tokens in front of the video.
         window_ratios: ratio of each finished window.
-        window_tokens: visual tokens of each finished window; all are full but for the last of a closed stream.
+        window_tokens: visual tokens of each finished window; all are full but for the last of a closed
+            stream.
         times_s: time of each frame in seconds, or None for a frame given without one.
         closed: whether the stream has ended.
         label: what the memory is of, in whatever words its maker likes.
@@ -145,7 +147,9 @@ class Memory:
 
     @torch.no_grad()
     def extend_tokens(self, tokens_VC: Tensor, windows_per_pass: int | None = None) -> "Memory":
-        """Take in the visual tokens of whole frames, made elsewhere by `VideoXLModel.encode`; returns this memory."""
+        """Take in the visual tokens of whole frames, made elsewhere by `VideoXLModel.encode`; returns this
+        memory.
+        """
         self.state.times_s += [None] * (tokens_VC.shape[0] // self._model.config.tokens_per_crop)
         waiting = torch.cat((self._raw_VC, tokens_VC.to(self._raw_VC)))
         self._consume(VisualReader(iter(()), self._model.model.encode, waiting), windows_per_pass)
@@ -158,7 +162,8 @@ class Memory:
         self._check_model(self._model)
         check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
         window, device = self._model.config.window_tokens, self._model.device
-        # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an uncut one.
+        # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an
+        # uncut one.
         windows = windows_per_pass or (
             1 if device.type == "cpu" else pass_size.windows_per_pass(None, self._model.config, device)
         )
@@ -172,7 +177,7 @@ class Memory:
                 self.state.window_tokens += lengths
                 self.state.window_ratios += ratios
         finally:
-            # A bad frame ends the call, not the memory: what came before it stays.
+            # A bad frame ends the call, not the memory: what `frames` counts was taken in and stays.
             self._raw_VC = reader.rest(self._raw_VC)
 
     @torch.no_grad()
@@ -200,8 +205,8 @@ class Memory:
             model: the model that will continue; left out: the one that made or loaded the memory.
 
         Raises:
-            ValueError: the model is not the one that made the memory, is on another device, or there are too few
-                visual tokens for the ratio.
+            ValueError: the model is not the one that made the memory, is on another device, or there are too
+                few visual tokens for the ratio.
         """
         self._check_model(model or self._model)
         shared = self._rows
@@ -217,7 +222,7 @@ class Memory:
 
     def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""
-        return Memory(model or self._model, self.state, self._rows.to(device), self._raw_VC.to(device))
+        return Memory(model or self._model, copy.deepcopy(self.state), self._rows.to(device), self._raw_VC.to(device))
 
     def save(self, path: str | Path, dtype: str | None = None) -> None:
         """Write the memory to a file; it appears whole or not at all.

@@ -24,13 +24,13 @@ def film(tmp_path, monkeypatch):
     path.write_bytes(b"film")
     asked = []
 
-    def pick_frames(name, times_s):
+    def pick_frames(name, facts, times_s):
         asked.append(list(times_s))
         for time_s in times_s:
             yield time_s, np.full((40, 60, 3), int(time_s * 10) % 255, np.uint8)
 
-    monkeypatch.setattr(ask_video.decode, "probe_video", lambda name: SimpleNamespace(duration_s=20.0), raising=False)
-    monkeypatch.setattr(ask_video.decode, "pick_frames", pick_frames, raising=False)
+    monkeypatch.setattr(ask_video.decode, "read_facts", lambda name: SimpleNamespace(duration_s=20.0))
+    monkeypatch.setattr(ask_video.decode, "pick_frames", pick_frames)
     return SimpleNamespace(path=path, asked=asked)
 
 
@@ -130,3 +130,16 @@ def test_missing_things_are_named(film, folder, tmp_path, capsys, monkeypatch):
     assert "model.convert" in capsys.readouterr().err.replace("\n", " ")
     assert run(film, folder, "What?", "--ratio", "3") == 2
     assert "not one of" in capsys.readouterr().err
+
+
+def test_a_real_film_is_read(folder, tmp_path, capsys):
+    from pipeline.sample_videos import sample_script, write_video
+
+    path = tmp_path / "sample.mp4"
+    write_video(sample_script(seed=1, duration_s=30), path)
+    arguments = [str(path), "What?", "--model", str(folder), "--device", "cpu", "--max-new-tokens", "3"]
+    assert main([*arguments, "--frames", "9"]) == 0
+    assert "9 frames" in capsys.readouterr().err
+    (tmp_path / "text.mp4").write_text("no film")
+    assert main([str(tmp_path / "text.mp4"), *arguments[1:]]) == 2
+    assert capsys.readouterr().err

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import LONG
-from tiny_models import pixels
+from tiny_models import LONG
 from torch.utils._python_dispatch import TorchDispatchMode
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import tiny_config
 
 from model.attention_flex import BLOCK, block_mask
 from model.kept_rows import MAX_BLOCK, KeptRows
 from model.pass_plan import plan_pass
 from model.ratio_choice import DrawnRatio, ratio_per_window
 from model.window_layout import Text, Visual, group_steps, plan_steps, vst_slots
-from tiny_models import tiny_config
 
 PARTS = st.lists(
     st.one_of(
