@@ -45,6 +45,10 @@ def attend_flex(
         torch.cat([*(pair[i] for run in pasts for pair in run), pad(new[i], (0, 0, 0, padding)), own[i]], 1)
         for i in (0, 1)
     )
+    groups = q_NTD.shape[0] // k_HSD.shape[0]
+    if groups & (groups - 1):
+        # The kernels share key heads among a power of two of query heads only.
+        k_HSD, v_HSD = (t.repeat_interleave(groups, dim=0) for t in (k_HSD, v_HSD))
     if "flex" not in plan.masks:
         past_sizes = [sum(k.shape[1] for k, _ in run) for run in pasts]
         plan.masks["flex"] = block_mask(plan, past_sizes, q_NTD.device)

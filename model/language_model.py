@@ -66,6 +66,7 @@ class VideoXLLanguageModel(PreTrainedModel):
             the last layer's hidden states [T, C], before the final norm.
         """
         hidden_TC = inputs_TC
+        kept: list[tuple[Tensor, Tensor]] = []
         contexts: dict[torch.device, PassContext] = {}
         for index, layer in enumerate(self.layers):
             # With a device map, layers live in different places. (Offloaded ones are "meta" until they run.)
@@ -76,10 +77,12 @@ class VideoXLLanguageModel(PreTrainedModel):
             context = contexts[hidden_TC.device]
             rows = [past.rows(index) for past in pasts]
             hidden_TC, kept_k, kept_v = layer(hidden_TC, context, rows)
-            if keep:
-                for sample, past in zip(plan.samples, pasts, strict=True):
-                    span = slice(sample.kept_start, sample.kept_stop)
-                    past.append(index, kept_k[:, span], kept_v[:, span])
+            kept += [(kept_k, kept_v)] if keep else []
+        # Only now: a pass that fails half-way leaves its past whole.
+        for index, (kept_k, kept_v) in enumerate(kept):
+            for sample, past in zip(plan.samples, pasts, strict=True):
+                span = slice(sample.kept_start, sample.kept_stop)
+                past.append(index, kept_k[:, span], kept_v[:, span])
         return hidden_TC
 
     def _context(self, plan: PassPlan, positions: Positions, hidden_TC: Tensor) -> PassContext:

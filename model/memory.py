@@ -94,8 +94,7 @@ class Memory:
         weight = model.model.projector.linear_2.weight
         raw = weight.new_empty(0, weight.shape[0])
         # A generator given by the caller is the caller's: this memory draws from a copy.
-        ratio = ratio.copy() if isinstance(ratio, DrawnRatio) else ratio
-        state = MemoryState(fingerprint(model), positions, ratio, len(prefix_ids), [], [], [], False)
+        state = MemoryState(fingerprint(model), positions, _own(ratio), len(prefix_ids), [], [], [], False)
         return cls(model, state, rows, raw)
 
     @property
@@ -168,17 +167,22 @@ class Memory:
             1 if device.type == "cpu" else pass_size.windows_per_pass(None, self._model.config, device)
         )
         self._provisional = None
+        taken = self._raw_VC[:0]
         try:
             while (waiting := reader.fill(windows * window)) >= window:
                 lengths = [window] * min(windows, waiting // window)
+                taken = reader.take(sum(lengths))
+                choice = _own(self.state.ratio)
                 first = len(self.state.window_ratios)
-                ratios = [self._draw(self.state.ratio, first + i, window) for i in range(len(lengths))]
-                self._compress(reader, lengths, ratios, self._rows)
+                ratios = [self._draw(choice, first + i, window) for i in range(len(lengths))]
+                self._compress(taken, lengths, ratios, self._rows)
+                taken = self._raw_VC[:0]
+                self.state.ratio = choice
                 self.state.window_tokens += lengths
                 self.state.window_ratios += ratios
         finally:
-            # A bad frame ends the call, not the memory: what `frames` counts was taken in and stays.
-            self._raw_VC = reader.rest(self._raw_VC)
+            # A bad frame or a full device ends the call, not the memory: what `frames` counts stays.
+            self._raw_VC = torch.cat((taken, reader.rest(taken)))
 
     @torch.no_grad()
     def close(self) -> "Memory":
@@ -190,7 +194,7 @@ class Memory:
         if not self.state.closed and self.raw_tokens:
             self._check_model(self._model)
             ratio = self._last_ratio(self.state.ratio)
-            self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._rows)
+            self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._rows)
             self.state.window_tokens.append(self.raw_tokens)
             self.state.window_ratios.append(ratio)
             self._raw_VC, self._provisional = self._raw_VC[:0].clone(), None
@@ -213,10 +217,9 @@ class Memory:
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
-                choice = self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
-                ratio = self._last_ratio(choice)
+                ratio = self._last_ratio(_own(self.state.ratio))
                 self._provisional = KeptRows(self._rows.layers, self._rows.view())
-                self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._provisional)
+                self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._provisional)
             shared = self._provisional
         return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
 
@@ -278,10 +281,7 @@ class Memory:
             self.state.times_s += times
             yield torch.stack(stack)
 
-    def _raw_reader(self) -> VisualReader:
-        return VisualReader(iter(()), self._model.model.encode, self._raw_VC)
-
-    def _compress(self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
+    def _compress(self, tokens_VC: Tensor, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
         """Run consecutive windows as one pass and append what they leave."""
         steps: list[Step] = []
         rank = len(rows)
@@ -289,6 +289,7 @@ class Memory:
             steps += plan_steps([Visual(tokens, (ratio,))], self._model.config.window_tokens, rank)
             rank += vst_count(tokens, ratio)
         no_text = torch.empty(0, dtype=torch.long)
+        reader = VisualReader(iter(()), self._model.model.encode, tokens_VC)
         self._model.model.run_pass([steps], no_text, reader, [rows], self.state.positions, keep=True)
 
     def _draw(self, choice: RatioChoice, window: int, tokens: int) -> int:
@@ -317,3 +318,8 @@ class Memory:
         where = self._raw_VC.device
         if where != model.model.projector.linear_2.weight.device:
             raise ValueError(f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)")
+
+
+def _own(choice: RatioChoice) -> RatioChoice:
+    """The same choice, with a generator of its own where it has one."""
+    return choice.copy() if isinstance(choice, DrawnRatio) else choice
