@@ -24,6 +24,7 @@ from model.pass_size import check_count
 from model.ratio_choice import DrawnRatio, RatioChoice, check_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
+from model.vision import check_visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, Text, Visual, plan_steps, vst_count
 
@@ -137,6 +138,7 @@ class Memory:
         Raises:
             ValueError, TypeError: the stream is closed, the model's weights have changed, or a frame is bad.
         """
+        self._check_open(windows_per_pass)
         check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         on_cpu = self._model.device.type == "cpu"
         chunk = frames_per_chunk or (1 if on_cpu else pass_size.frames_per_chunk(self._model.config))
@@ -146,9 +148,17 @@ class Memory:
 
     @torch.no_grad()
     def extend_tokens(self, tokens_VC: Tensor, windows_per_pass: int | None = None) -> "Memory":
-        """Take in the visual tokens of whole frames, made elsewhere by `VideoXLModel.encode`; returns this
-        memory.
+        """Take in finished visual tokens of whole frames, [V, C]; returns this memory.
+
+        Args:
+            tokens_VC: made by `VideoXLModel.encode`, of this model or not.
+            windows_per_pass: as for `extend`.
+
+        Raises:
+            ValueError: the stream is closed, the model's weights have changed, or the shape is wrong.
         """
+        self._check_open(windows_per_pass)
+        check_visual_tokens(tokens_VC, self._model.config)
         self.state.times_s += [None] * (tokens_VC.shape[0] // self._model.config.tokens_per_crop)
         waiting = torch.cat((self._raw_VC, tokens_VC.to(self._raw_VC)))
         self._consume(VisualReader(iter(()), self._model.model.encode, waiting), windows_per_pass)
@@ -156,10 +166,6 @@ class Memory:
 
     def _consume(self, reader: VisualReader, windows_per_pass: int | None) -> None:
         """Compress every window that fills, and keep the rest raw."""
-        if self.state.closed:
-            raise ValueError("this memory's stream is closed: begin a new one with model.compress")
-        self._check_model(self._model)
-        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
         window, device = self._model.config.window_tokens, self._model.device
         # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an
         # uncut one.
@@ -234,7 +240,7 @@ class Memory:
             path: a file name; `.safetensors` is usual.
             dtype: "float16", "bfloat16" or "int8" (one scale a row and head); left out: as it is, exactly.
         """
-        write_memory_file(Path(path), self.state, list(self._rows.contiguous()), self._raw_VC, dtype)
+        write_memory_file(Path(path), self.state, self._rows.contiguous(), self._raw_VC, dtype)
 
     @classmethod
     def load(cls, path: str | Path, model: "VideoXLForConditionalGeneration") -> "Memory":
@@ -247,8 +253,10 @@ class Memory:
         state = MemoryState(**fields)
         weight = model.model.projector.linear_2.weight
         rows = KeptRows(len(layers))
-        for index, (k, v) in enumerate(layers):
-            rows.append(index, *(t.to(device=weight.device, dtype=weight.dtype) for t in (k, v)))
+        for index, (layer, pair) in enumerate(zip(model.model.language_model.layers, layers, strict=False)):
+            place = layer.mlp.gate_proj.weight.device
+            place = weight.device if place.type == "meta" else place  # a layer that a device map keeps on disk
+            rows.append(index, *(t.to(device=place, dtype=weight.dtype) for t in pair))
         memory = cls(model, state, rows, raw.to(device=weight.device, dtype=weight.dtype))
         memory._check_model(model)
         return memory
@@ -308,6 +316,12 @@ class Memory:
                 f"{self.raw_tokens} visual tokens are too few for ratio {ratio}: give more frames or a smaller ratio"
             )
         return ratio
+
+    def _check_open(self, windows_per_pass: int | None) -> None:
+        if self.state.closed:
+            raise ValueError("this memory's stream is closed: begin a new one with model.compress")
+        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
+        self._check_model(self._model)
 
     def _check_model(self, model: "VideoXLForConditionalGeneration") -> None:
         if fingerprint(model) != self.state.fingerprint:

@@ -36,7 +36,7 @@ from model.ratio_choice import RatioChoice, check_ratio, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.streams import Stream, read_streams
-from model.vision import Projector, VisionTower, check_pixels, visual_tokens
+from model.vision import Projector, VisionTower, check_pixels, check_visual_tokens, visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, group_steps, plan_steps
 
@@ -584,14 +584,8 @@ def _check_media(pixel_values: Tensor | None, visual_tokens: Tensor | None, conf
         raise ValueError("pixel_values and visual_tokens were both given: give one of them")
     if pixel_values is not None:
         check_pixels(pixel_values, config)
-    size = config.text_config.hidden_size
-    if visual_tokens is not None and (
-        visual_tokens.dim() != 2 or visual_tokens.shape[1] != size or len(visual_tokens) % config.tokens_per_crop
-    ):
-        raise ValueError(
-            f"visual_tokens must have the shape [{config.tokens_per_crop} x frames, {size}], "
-            f"not {list(visual_tokens.shape)}"
-        )
+    if visual_tokens is not None:
+        check_visual_tokens(visual_tokens, config)
 
 
 def _crops(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> int | None:

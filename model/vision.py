@@ -90,3 +90,16 @@ def check_pixels(pixels: Tensor, config: VideoXLConfig) -> None:
         raise ValueError("zero frames were given: give at least one frame, or leave pixel_values out")
     if not torch.isfinite(pixels).all():
         raise ValueError("pixel_values hold NaN or infinite values: look for them where the frames were made")
+
+
+def check_visual_tokens(tokens_VC: Tensor, config: VideoXLConfig) -> None:
+    """Refuse what cannot be the visual tokens of whole frames.
+
+    Raises:
+        ValueError: the shape is not [tokens of a frame x frames, C].
+    """
+    size, per_frame = config.text_config.hidden_size, config.tokens_per_crop
+    if tokens_VC.dim() != 2 or tokens_VC.shape[1] != size or len(tokens_VC) % per_frame:
+        raise ValueError(
+            f"visual_tokens must have the shape [{per_frame} x frames, {size}], not {list(tokens_VC.shape)}"
+        )
