@@ -4,7 +4,7 @@ One task per video and stage. Prefect retries a task once and keeps no results: 
 the work store under the output, so a flow that is run again goes on where it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,17 +152,14 @@ def _outcome(future: PrefectFuture) -> Any:
 @task(name="identify", task_run_name="identify {source.source}", **_TASK)
 def identify_task(shop: Workshop, source: Source) -> str | Rejection:
     """The id of a source."""
-    return _or_rejection(video_stages.identify_source, shop, source)
+    return _or_rejection(video_stages.identify_source, shop, source, Stage.PROBE)
 
 
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
 def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
     decoded = decode_task(shop, source, video_id)
-    if isinstance(decoded, Unfinished):
-        return decoded
-    if isinstance(decoded, Rejection):
-        shop.journal.say("rejected", Stage.DECODE, source.source, reason=decoded.reason)
+    if isinstance(decoded, Rejection | Unfinished):
         return decoded
     captioned = caption_task(shop, source, decoded)
     if isinstance(captioned, Unfinished):
@@ -177,19 +174,19 @@ def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts |
 @task(name="decode", task_run_name="decode {source.source}", **_TASK)
 def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection | Unfinished:
     """Frames, shots and measures."""
-    return _or_rejection(video_stages.decode, shop, source, video_id)
+    return _or_rejection(video_stages.decode, shop, source, Stage.DECODE, video_id)
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)
 def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished:
     """What happens in each clip."""
-    return _or_rejection(video_stages.caption, shop, source, decoded)
+    return _or_rejection(video_stages.caption, shop, source, Stage.CAPTIONS, decoded)
 
 
 @task(name="clues", task_run_name="clues {source.source}", **_TASK)
 def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished:
     """What can be found again."""
-    return _or_rejection(video_stages.clue, shop, source, decoded, captioned)
+    return _or_rejection(video_stages.clue, shop, source, Stage.CLUES, decoded, captioned)
 
 
 @task(name="questions", task_run_name="questions {source.source}", **_TASK)
@@ -210,11 +207,12 @@ def write_shards_task(
     return manifest
 
 
-def _or_rejection(stage: Any, *arguments: Any) -> Any:
+def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stage: Stage, *arguments: Any) -> Any:
     """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red."""
     try:
-        return stage(*arguments)
+        return work(shop, source, *arguments)
     except VideoRejectedError as left_out:
+        shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
     except StoppedError as stopped:
         return Unfinished(str(stopped))

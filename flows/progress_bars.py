@@ -58,14 +58,24 @@ class ProgressBars:
         if event == "planned":
             self._plan(item, line["count"])
         elif event == "rejected":
-            self._rejected += 1
-            self._progress.update(self._bars[Stage.DECODE], note=f"{self._rejected} rejected")
+            self._reject(stage, item)
             self._say_plainly(f"left out: {item} ({line['reason']})")
         elif stage in self._shares:
             self._shares[stage][item] = 1.0 if event in ("done", "reused") else line.get("share", 0.0)
             self._progress.update(self._bars[stage], completed=round(sum(self._shares[stage].values()), 2))
             if event in ("done", "reused"):
                 self._say_plainly(f"{stage}: {item} {event}")
+
+    def _reject(self, stage: str, item: str) -> None:
+        """The stage is through with the item, and the stages after it will not see it."""
+        self._rejected += 1
+        self._shares[stage][item] = 1.0
+        self._progress.update(
+            self._bars[stage], completed=sum(self._shares[stage].values()), note=f"{self._rejected} rejected")
+        if stage == Stage.DECODE:
+            for later in (Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS):
+                bar = self._bars[later]
+                self._progress.update(bar, total=(self._progress.tasks[bar].total or 1) - 1)
 
     def _plan(self, what: str, count: int) -> None:
         for stage in _STAGES:

@@ -2,8 +2,8 @@
 
     from model import Memory, VideoXLConfig, VideoXLForConditionalGeneration, VideoXLProcessor
 
-The first of these names that is taken registers them all with transformers' Auto classes; `import model` by itself
-imports nothing heavy.
+The first of these names that is taken registers them all with transformers' Auto classes; `import model` by
+itself imports nothing heavy.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _HOMES = {
     "VideoXLProcessor": "model.processing_video_xl",
 }
 
-__all__ = sorted([*_HOMES, "register_auto_classes"])  # noqa: PLE0605 (every name is a string)
+__all__ = sorted([*_HOMES, "register_auto_classes"])
 
 
 def register_auto_classes() -> None:

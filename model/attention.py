@@ -1,16 +1,17 @@
 """Attention of the steps of a pass, with nothing of the size tokens x tokens.
 
-Each step's queries see three runs of keys: the rows kept before this pass (the past), the rows kept by earlier steps
-of this pass, and the step's own slots up to the query. The first two carry memory positions, the last in-window
-positions; all keys come here rotated.
+Each step's queries see three runs of keys: the rows kept before this pass (the past), the rows kept by
+earlier steps of this pass, and the step's own slots up to the query. The first two carry memory positions,
+the last in-window positions; all keys come here rotated.
 
 * `eager`: scores and softmax written out, step by step. The reading copy.
 * `sdpa` without gradients: each run by itself, merged by log-sum-exp (`attention_kernels.py`).
 * `sdpa` with gradients: short steps are padded and become the batch of one call; long steps have a call each.
-* `flex_attention`: one call over [rows | slots] with a BlockMask made from block indices (`attention_flex.py`).
+* `flex_attention`: one call over [rows | slots] with a BlockMask made from block indices
+  (`attention_flex.py`).
 
-Legend: N query heads, H key heads, G = N / H, T slots of the pass, K rows kept by it, P rows of a past, L slots of a
-step, S keys, D head size, B steps in one call.
+Legend: N query heads, H key heads, G = N / H, T slots of the pass, K rows kept by it, P rows of a past, L
+slots of a step, S keys, D head size, B steps in one call.
 """
 # ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
@@ -170,7 +171,9 @@ def _batched(
     pasts: Sequence[Rows],
     plan: PassPlan,
 ) -> Tensor:
-    """One call with the steps as the batch; steps are padded to the longest, rows to the most that one sees."""
+    """One call with the steps as the batch; steps are padded to the longest, rows to the most that one
+    sees.
+    """
     if "batched" not in plan.masks:
         plan.masks["batched"] = _batched_indices(plan, pasts, q_NTD.device)
     slots_BL, keys_BS, visible_BLS, place_T = plan.masks["batched"]
@@ -186,7 +189,9 @@ def _batched(
 def _batched_indices(
     plan: PassPlan, pasts: Sequence[Rows], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Which slot, which key (of all pasts, new rows and own slots laid end to end), what is visible, where it goes."""
+    """Which slot, which key (of all pasts, new rows and own slots laid end to end), what is visible, where it
+    goes.
+    """
     past_sizes = [sum(k.shape[1] for k, _ in rows) for rows in pasts]
     past_starts = [sum(past_sizes[:i]) for i in range(len(past_sizes))]
     new_start, own_start = sum(past_sizes), sum(past_sizes) + plan.kept_K.shape[0]

@@ -1,8 +1,9 @@
 """Attention of a pass in one `flex_attention` call.
 
-The kept rows of the past and of the pass are gathered into one contiguous run in front of the pass's own slots. With
-the summaries left where they stand between the slots, every block of keys would hold one, and no block could be
-skipped. The BlockMask is made from block indices: what is computed for it has the size of blocks x blocks.
+The kept rows of the past and of the pass are gathered into one contiguous run in front of the pass's own
+slots. With the summaries left where they stand between the slots, every block of keys would hold one, and no
+block could be skipped. The BlockMask is made from block indices: what is computed for it has the size of
+blocks x blocks.
 """
 # ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
@@ -35,8 +36,8 @@ def attend_flex(
 ) -> Tensor:
     """Attention of all slots; arguments as in `attention.attend_pass`. Returns [N, T, D].
 
-    On a CPU the call is not compiled (torch then writes out the scores inside `flex_attention`, and has no backward):
-    there it serves to be compared with.
+    On a CPU the call is not compiled (torch then writes out the scores inside `flex_attention`, and has no
+    backward): there it serves to be compared with.
     """
     rows = sum(k.shape[1] for run in pasts for k, _ in run) + new[0].shape[1]
     padding = -rows % BLOCK  # own slots begin at a block's edge
@@ -44,6 +45,10 @@ def attend_flex(
         torch.cat([*(pair[i] for run in pasts for pair in run), pad(new[i], (0, 0, 0, padding)), own[i]], 1)
         for i in (0, 1)
     )
+    groups = q_NTD.shape[0] // k_HSD.shape[0]
+    if groups & (groups - 1):
+        # The kernels share key heads among a power of two of query heads only.
+        k_HSD, v_HSD = (t.repeat_interleave(groups, dim=0) for t in (k_HSD, v_HSD))
     if "flex" not in plan.masks:
         past_sizes = [sum(k.shape[1] for k, _ in run) for run in pasts]
         plan.masks["flex"] = block_mask(plan, past_sizes, q_NTD.device)
@@ -61,8 +66,9 @@ def attend_flex(
 def block_mask(plan: PassPlan, past_sizes: Sequence[int], device: torch.device | str) -> BlockMask:
     """The mask of a pass over keys [pasts | new rows | padding | own slots].
 
-    A query sees the rows of its sample's past, a run of new rows, and its own step up to itself. For a block of
-    queries, a block of keys is full if the narrowest of these runs covers it, and left out if the widest misses it.
+    A query sees the rows of its sample's past, a run of new rows, and its own step up to itself. For a block
+    of queries, a block of keys is full if the narrowest of these runs covers it, and left out if the widest
+    misses it.
     """
     starts = np.cumsum([0, *past_sizes])
     new_start = int(starts[-1])
@@ -94,7 +100,9 @@ def block_mask(plan: PassPlan, past_sizes: Sequence[int], device: torch.device |
 
 
 def _block_tables(runs: np.ndarray, keys: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each block of queries and block of keys: may anything be seen; is everything seen by every query."""
+    """For each block of queries and block of keys: may anything be seen; is everything seen by every
+    query.
+    """
     edges = np.arange(0, runs.shape[0], BLOCK)
     # A run of no length must not widen the bounds of its block.
     empty = runs[..., 0] >= runs[..., 1]
@@ -115,7 +123,9 @@ def _block_tables(runs: np.ndarray, keys: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _block_indices(table_QK: np.ndarray, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Number of marked key blocks of each query block, and their indices first: [1, 1, Q] and [1, 1, Q, K]."""
+    """Number of marked key blocks of each query block, and their indices first: [1, 1, Q] and [1, 1, Q,
+    K].
+    """
     counts = torch.from_numpy(table_QK.sum(1).astype(np.int32))
     order = torch.from_numpy(np.argsort(~table_QK, axis=1, kind="stable").astype(np.int32))
     return counts[None, None].to(device), order[None, None].to(device)

@@ -1,8 +1,8 @@
 """Attention over several runs of keys, each worked off by itself and merged by its log-sum-exp.
 
 A softmax over the keys [a | b] is the mean of the softmaxes over a and over b, weighted by the sums of their
-exponentials. So a memory of any length is attended to run by run, no copy of it and no mask is ever made, and what is
-held at a time does not grow with it. No gradient flows here; see `attention.py` for training.
+exponentials. So a memory of any length is attended to run by run, no copy of it and no mask is ever made, and
+what is held at a time does not grow with it. No gradient flows here; see `attention.py` for training.
 
 H key heads, G query heads for each of them, L queries, S keys, D head size.
 """
@@ -53,6 +53,5 @@ def _attend_by_hand(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool)
 
 def merge(first: Partial, second: Partial) -> Partial:
     """The attention over the keys of both."""
-    lse = torch.logaddexp(first[1], second[1])
-    out = first[0] * torch.exp(first[1] - lse)[..., None] + second[0] * torch.exp(second[1] - lse)[..., None]
-    return out, lse
+    share_of_second = torch.sigmoid(second[1] - first[1])[..., None]
+    return torch.lerp(first[0], second[0], share_of_second), torch.logaddexp(first[1], second[1])

@@ -2,10 +2,11 @@
 
 
 def register_auto_classes() -> None:
-    """Let `AutoConfig`, `AutoModelForImageTextToText`, `AutoModel` and `AutoProcessor` load Video-XL checkpoints.
+    """Let `AutoConfig`, `AutoModelForImageTextToText`, `AutoModel` and `AutoProcessor` load Video-XL
+    checkpoints.
 
-    Called when a public class is first taken from the package `model`, and by every command; calling it again changes
-    nothing. `import model` alone neither imports transformers nor touches it.
+    Called when a public class is first taken from the package `model`, and by every command; calling it again
+    changes nothing. `import model` alone neither imports transformers nor touches it.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 

@@ -2,9 +2,9 @@
 
     python -m model.check_golden DIR [--cases TEXT] [--attention eager sdpa flex_attention]
 
-Every inference case is computed window by window, in grouped passes, and as a compressed memory that is then asked,
-each with every attention implementation. One line a case, with its largest difference; exit code 1 if one is beyond
-the tolerance of the manifest.
+Every inference case is computed window by window, in grouped passes, and as a compressed memory that is then
+asked, each with every attention implementation. One line a case, with its largest difference; exit code 1 if
+one is beyond the tolerance of the manifest.
 """
 
 import argparse
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import rotate_half
 
-from model.convert import load_published
+from model.convert import CheckpointError, load_published
 from model.golden_cases import GoldenFolder
-from model.modeling_video_xl import VideoXLForConditionalGeneration
+from model.image_tiles import best_canvas, image_tiles
+from model.memory import Memory
 from model.published_names import our_name
 from model.rotary import rotary_tables
 from model.vision import patch_features, pool_patches
@@ -45,10 +47,13 @@ class GoldenCheck:
     def __init__(self, folder: GoldenFolder, attention: tuple[str, ...] = ATTENTION) -> None:
         self.folder = folder
         self.attention = attention
-        self.model = load_published(folder.path / "published", folder.path / "clip")
+        tower = folder.path / "clip"
+        self.model = load_published(folder.path / "published", tower if tower.is_dir() else None)
 
     def run(self, name: str) -> tuple[float | None, float, list[str]]:
-        """Largest difference of a case (None: nothing to compare here), its share of the tolerance, what missed."""
+        """Largest difference of a case (None: nothing to compare here), its share of the tolerance, what
+        missed.
+        """
         case = self.folder.cases[name]
         checks: dict[str, Callable[[str, dict[str, Any]], Differences]] = {
             "video_prefill": self._video,
@@ -92,8 +97,10 @@ class GoldenCheck:
         ids = self.folder.ids(case, self.model.config.media_token_id)
         expected = self.folder.tensor(f"{name}.logits_text_after")
         yield from self._every_way(ids, pixels, case["ratio"], expected)
-        new = self._generate(ids, pixels, case["ratio"], len(case["greedy12"]))
-        yield "greedy ids", float((new[0] != torch.tensor(case["greedy12"])).sum()), 0.5
+        if "greedy12" in case:
+            wanted = torch.tensor(case["greedy12"])
+            new = self._generate(ids, {**pixels, "ratio": case["ratio"]}, len(wanted))[0]
+            yield "greedy ids", float((new[0] != wanted).sum()), 0.5
 
     def _images(self, name: str, case: dict[str, Any]) -> Differences:
         """Three images where the published input has one mark; their stored tokens go in."""
@@ -108,9 +115,9 @@ class GoldenCheck:
         """What the published code makes of several images: the first one, then marks embedded as text."""
         first = self.folder.tensor("multi0.tokens")
         ids = self.folder.ids(case, self.folder.manifest["special_image_id"])
-        own_mark = self.model.config.media_token_id
+        own_mark, text_mark = self.model.config.media_token_id, self.folder.manifest["special_image_id"]
         unused = next(i for i in range(self.model.config.text_config.vocab_size) if not (ids == i).any())
-        ids[0, (ids[0] == own_mark).nonzero()[0]] = unused
+        ids[0, (ids[0] == text_mark).nonzero()[0]] = unused
         self.model.config.media_token_id = unused
         expected = self.folder.tensor(f"{name}.logits_last_window")
         try:
@@ -131,12 +138,19 @@ class GoldenCheck:
         ids = self.folder.ids(case, self.model.config.media_token_id)
         media = {"pixel_values": self.folder.pixels(case)}
         expected = self.folder.tensor(f"{name}.new_ids")
+        stored, tolerance = self.folder.tensor(f"{name}.step_logits"), self.folder.tolerance("logits_atol")
         for implementation in self.attention:
             self.model.set_attn_implementation(implementation)
-            new, logits = self._generate_with_logits(ids, media, case["ratio"], len(expected))
-            yield f"{implementation} ids", float((new[0] != expected).sum()), 0.5
-            stored = self.folder.tensor(f"{name}.step_logits")
-            yield f"{implementation} logits", _largest(logits, stored), self.folder.tolerance("logits_atol")
+            ways = {
+                f"{windows} a pass": (ids, {**media, "ratio": case["ratio"], "windows_per_pass": windows})
+                for windows in WINDOWS_PER_PASS
+            }
+            memory, suffix = self._watched(ids, media, case["ratio"])
+            ways["memory"] = suffix, {"past_key_values": memory.cache()}
+            for way, (prompt, inputs) in ways.items():
+                new, logits = self._generate(prompt, inputs, len(expected))
+                yield f"{implementation}, {way}: ids", float((new[0] != expected).sum()), 0.5
+                yield f"{implementation}, {way}: logits", _largest(logits, stored), tolerance
 
     @torch.no_grad()
     def _visual(self, name: str, case: dict[str, Any]) -> Differences:
@@ -151,21 +165,17 @@ class GoldenCheck:
         projected = inner.projector(features)
         yield "projector", _largest(projected, self.folder.tensor("frames2.projector_out")), tolerance
         yield "tokens", _largest(inner.encode(pixels), self.folder.tensor("frames2.video_tokens")), tolerance
-        last = patch_features(inner.vision_tower, pixels, config.vision_config.num_hidden_layers)
-        tokens = pool_patches(inner.projector(last), config.pool_stride).flatten(0, 1)
-        yield (
-            "last layer",
-            _largest(tokens, self.folder.tensor("frames2.video_tokens_select_layer_minus1")),
-            tolerance,
-        )
+        name = "frames2.video_tokens_select_layer_minus1"
+        if self.folder.has(name):
+            last = patch_features(inner.vision_tower, pixels, config.vision_config.num_hidden_layers)
+            tokens = pool_patches(inner.projector(last), config.pool_stride).flatten(0, 1)
+            yield "last layer", _largest(tokens, self.folder.tensor(name)), tolerance
 
     @torch.no_grad()
     def _tiles(self, name: str, case: dict[str, Any]) -> Differences:
-        """Tokens of an image; where its pixels are stored, also the tiles cut from it. Else only its token count."""
-        from PIL import Image
-
-        from model.image_tiles import best_canvas, image_tiles
-
+        """Tokens of an image; where its pixels are stored, also the tiles cut from it. Else only its token
+        count.
+        """
         image = name.removeprefix("visual_")
         config = self.model.config
         canvas = best_canvas(*case["size_wh"], config.grid_pinpoints)
@@ -251,26 +261,23 @@ class GoldenCheck:
 
     def _asked(self, ids: Tensor, media: dict[str, Any], ratio: Any) -> Tensor:
         """Logits of the text behind the media, from a memory of them."""
+        memory, suffix = self._watched(ids, media, ratio)
+        return self.model(suffix, past_key_values=memory.cache()).logits[0]
+
+    def _watched(self, ids: Tensor, media: dict[str, Any], ratio: Any) -> tuple[Memory, Tensor]:
+        """A memory of the media behind what stands in front of them, and the ids behind."""
         marks = (ids[0] == self.model.config.media_token_id).nonzero().squeeze(1)
         prefix, suffix = ids[0, : marks[0]], ids[:, marks[-1] + 1 :]
         if "pixel_values" in media:
-            memory = self.model.compress(media["pixel_values"], ratio=ratio, prefix_ids=prefix, windows_per_pass=2)
-        else:
-            from model.memory import Memory
+            pixels = media["pixel_values"]
+            return self.model.compress(pixels, ratio=ratio, prefix_ids=prefix, windows_per_pass=2), suffix
+        return Memory.begin(self.model, prefix, ratio).extend_tokens(media["visual_tokens"]), suffix
 
-            memory = Memory.begin(self.model, prefix, ratio).extend_tokens(media["visual_tokens"])
-        return self.model(suffix, past_key_values=memory.cache()).logits[0]
-
-    def _generate(self, ids: Tensor, media: dict[str, Any], ratio: Any, count: int) -> Tensor:
-        return self._generate_with_logits(ids, media, ratio, count)[0]
-
-    def _generate_with_logits(
-        self, ids: Tensor, media: dict[str, Any], ratio: Any, count: int
-    ) -> tuple[Tensor, Tensor]:
+    def _generate(self, ids: Tensor, inputs: dict[str, Any], count: int) -> tuple[Tensor, Tensor]:
+        """New ids [1, count] and their logits [count, vocabulary], greedily."""
         out = self.model.generate(
             input_ids=ids,
-            **media,
-            ratio=ratio,
+            **inputs,
             max_new_tokens=count,
             do_sample=False,
             eos_token_id=None,
@@ -324,7 +331,12 @@ class GoldenCheck:
 
 
 def _largest(ours: Tensor, expected: Tensor) -> float:
-    """Largest difference; infinite where shapes differ."""
+    """Largest difference; infinite where shapes differ.
+
+    A checkpoint saved by the published loader has one vocabulary row more than its logits are of.
+    """
+    if ours.shape[:-1] == expected.shape[:-1] and ours.shape[-1] == expected.shape[-1] + 1:
+        ours = ours[..., :-1]
     return (ours - expected).abs().max().item() if ours.shape == expected.shape else float("inf")
 
 
@@ -346,7 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="flex_attention called without torch.compile")
     try:
         check = GoldenCheck(GoldenFolder(options.folder), tuple(options.attention))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, CheckpointError) as error:
         print(error, file=sys.stderr)
         return 2
     names = [name for name in check.folder.cases if options.cases in name]

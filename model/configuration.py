@@ -20,8 +20,8 @@ class VideoXLConfig(PreTrainedConfig):
         vision_select_layer: index into the tower's hidden states (0 is the embedding, -1 the last layer).
         pool_stride: side of the squares of patches that are averaged into one visual token.
         grid_pinpoints: (width, height) in pixels of the canvases that an image may be cut from.
-        media_token_id: the id that marks a medium in `input_ids`, one mark a medium. Published: the last row of
-            the vocabulary, which no tokenizer produces.
+        media_token_id: the id that marks a medium in `input_ids`, one mark a medium. Published: the last row
+            of the vocabulary, which no tokenizer produces.
 
     Raises:
         ValueError: a ratio does not divide the window, or the patches cannot be pooled evenly.

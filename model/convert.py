@@ -2,9 +2,10 @@
 
     python -m model.convert PUBLISHED_DIR OUT [--vision-tower DIR]
 
-The published configuration calls itself `qwen2` and names its vision tower by a path on its authors' machines; the
-tower's weights are in the checkpoint. Its configuration is taken from `--vision-tower` (a folder with the config.json
-of a CLIP tower), from that path if it exists, or else is that of CLIP ViT-L/14-336.
+The published configuration calls itself `qwen2` and names its vision tower by a path on its authors'
+machines; the tower's weights are in the checkpoint. Its configuration is taken from `--vision-tower` (a
+folder with the config.json of a CLIP tower), from that path if it exists, or else is that of CLIP
+ViT-L/14-336.
 
 Whatever is wrong with a checkpoint is listed in full, and nothing is written.
 """
@@ -80,6 +81,7 @@ def load_published(folder: Path, vision_tower: Path | None = None) -> VideoXLFor
     with torch.device("meta"):
         model = VideoXLForConditionalGeneration(config)
     model.load_state_dict(weights, strict=True, assign=True)
+    model.tie_weights()
     _rebuild_buffers(model)
     model.config.dtype = dtype
     if (folder / "generation_config.json").is_file():
@@ -197,7 +199,9 @@ def _our_weights(folder: Path, config: VideoXLConfig) -> dict[str, Tensor]:
 
 
 def _cut_vocabulary(name: str, tensor: Tensor, wanted: torch.Size) -> Tensor:
-    """Drop rows that the published loader appends to the vocabulary each time it resizes it; they are random."""
+    """Drop rows that the published loader appends to the vocabulary each time it resizes it; they are
+    random.
+    """
     grown = name in ("model.embed_tokens.weight", "lm_head.weight") and tensor.dim() == 2
     if grown and tensor.shape[0] == wanted[0] + 1 and tensor.shape[1] == wanted[1]:
         return tensor[: wanted[0]].clone()

@@ -1,7 +1,8 @@
 """One layer of Qwen2 with VST compression.
 
-Main differences from Qwen2: VST slots have q, k and v projections of their own; keys and values are kept for VSTs and
-text only; a kept key is rotated a second time, to its memory position, and that is the key which later steps see.
+Main differences from Qwen2: VST slots have q, k and v projections of their own; keys and values are kept for
+VSTs and text only; a kept key is rotated a second time, to its memory position, and that is the key which
+later steps see.
 
 T slots of the pass, C hidden size, N query heads, H key heads, K kept rows, D head size.
 """
@@ -60,7 +61,9 @@ class VSTAttention(nn.Module):
         self.vst_v_proj = nn.Linear(config.hidden_size, key_size, bias=True)
 
     def forward(self, hidden_TC: Tensor, context: PassContext, pasts: Sequence[Rows]) -> tuple[Tensor, Tensor, Tensor]:
-        """Attend over the pass; also give the keys (at memory positions) and values to keep, [H, K, D] each."""
+        """Attend over the pass; also give the keys (at memory positions) and values to keep, [H, K, D]
+        each.
+        """
         q, k, v = self._project(hidden_TC, context.plan)
         kept = context.plan.kept_K
         kept_k, kept_v = _rotate(k[:, kept], context.at_ranks), v[:, kept]

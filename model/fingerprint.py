@@ -12,8 +12,8 @@ SAMPLES_PER_TENSOR = 16
 def fingerprint(model: PreTrainedModel) -> str:
     """A name for the function that a model computes: equal on every device, different after training.
 
-    It covers the sizes, the type of the weights, and 16 numbers spread over each weight tensor; a change that leaves
-    all of those bits alone would go unseen. Weights that a device map keeps on disk are left out.
+    It covers the sizes, the type of the weights, and 16 numbers spread over each weight tensor; a change that
+    leaves all of those bits alone would go unseen. Weights that a device map keeps on disk are left out.
     """
     config = model.config
     sizes = {

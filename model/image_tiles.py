@@ -1,7 +1,7 @@
 """One image to tiles: the canvas is chosen, the image is fitted into it, and it is cut up.
 
-The whole image squashed to one tile, which the published preprocessing puts in front, is left out: the published
-model encodes it and drops it.
+The whole image squashed to one tile, which the published preprocessing puts in front, is left out: the
+published model encodes it and drops it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from PIL import Image
 
 
 def best_canvas(width: int, height: int, canvases: Sequence[Sequence[int]]) -> tuple[int, int]:
-    """The canvas (width, height) that keeps most of the image's pixels, and of those the one that wastes least.
+    """The canvas (width, height) that keeps most of the image's pixels, and of those the one that wastes
+    least.
 
     The published rule: an image is scaled to fit, and scaling up adds no pixels. The first of equals wins.
     """

@@ -1,7 +1,7 @@
 """The keys and values that a stream leaves behind, layer by layer.
 
-Rows live in blocks that are never copied when more arrive: a new block is as large as everything before it, up to
-`MAX_BLOCK` rows, so that unused room stays small and blocks stay few.
+Rows live in blocks that are never copied when more arrive: a new block is as large as everything before it,
+up to `MAX_BLOCK` rows, so that unused room stays small and blocks stay few.
 
 H key heads, P rows, D head size.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 MIN_BLOCK = 256
-MAX_BLOCK = 4096
+MAX_BLOCK = 8192
 
 
 @dataclass
@@ -34,8 +34,8 @@ class Block:
 class KeptRows:
     """Rotated keys, and values, of each layer.
 
-    Rows that carry gradients are held as they come; others are copied into blocks.
-    `shared` rows are read in front of the own ones and never written to: many questions can stand on one memory.
+    Rows that carry gradients are held as they come; others are copied into blocks. `shared` rows are read in
+    front of the own ones and never written to: many questions can stand on one memory.
     """
 
     def __init__(self, layers: int, shared: "KeptRows | None" = None) -> None:

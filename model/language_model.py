@@ -1,6 +1,7 @@
 """The stack of decoder layers: one pass over the steps of a plan.
 
-Slots of all samples lie end to end, so the linear layers run once over everything and attention alone knows steps.
+Slots of all samples lie end to end, so the linear layers run once over everything and attention alone knows
+steps.
 
 T slots of the pass, C hidden size.
 """
@@ -65,6 +66,7 @@ class VideoXLLanguageModel(PreTrainedModel):
             the last layer's hidden states [T, C], before the final norm.
         """
         hidden_TC = inputs_TC
+        kept: list[tuple[Tensor, Tensor]] = []
         contexts: dict[torch.device, PassContext] = {}
         for index, layer in enumerate(self.layers):
             # With a device map, layers live in different places. (Offloaded ones are "meta" until they run.)
@@ -75,10 +77,12 @@ class VideoXLLanguageModel(PreTrainedModel):
             context = contexts[hidden_TC.device]
             rows = [past.rows(index) for past in pasts]
             hidden_TC, kept_k, kept_v = layer(hidden_TC, context, rows)
-            if keep:
-                for sample, past in zip(plan.samples, pasts, strict=True):
-                    span = slice(sample.kept_start, sample.kept_stop)
-                    past.append(index, kept_k[:, span], kept_v[:, span])
+            kept += [(kept_k, kept_v)] if keep else []
+        # Only now: a pass that fails half-way leaves its past whole.
+        for index, (kept_k, kept_v) in enumerate(kept):
+            for sample, past in zip(plan.samples, pasts, strict=True):
+                span = slice(sample.kept_start, sample.kept_stop)
+                past.append(index, kept_k[:, span], kept_v[:, span])
         return hidden_TC
 
     def _context(self, plan: PassPlan, positions: Positions, hidden_TC: Tensor) -> PassContext:

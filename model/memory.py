@@ -1,11 +1,12 @@
 """A memory of a video: what is left of it in the language model, to be asked any number of questions.
 
-It holds the keys and values of the text in front of the video and of every VST, and the visual tokens of the last,
-unfinished window, which stay raw until the window is full or the stream is closed. A question asked in between is
-answered as if the stream ended there; the memory itself stays open.
+It holds the keys and values of the text in front of the video and of every VST, and the visual tokens of the
+last, unfinished window, which stay raw until the window is full or the stream is closed. A question asked in
+between is answered as if the stream ended there; the memory itself stays open.
 """
 # ruff: noqa: N803 (names end in the shape of the tensor)
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from model.pass_size import check_count
 from model.ratio_choice import DrawnRatio, RatioChoice, check_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
+from model.vision import check_visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, Text, Visual, plan_steps, vst_count
 
@@ -40,9 +42,11 @@ class MemoryState:
         ratio: how the ratio of each window is chosen.
         prefix_tokens: text tokens in front of the video.
         window_ratios: ratio of each finished window.
-        window_tokens: visual tokens of each finished window; all are full but for the last of a closed stream.
+        window_tokens: visual tokens of each finished window; all are full but for the last of a closed
+            stream.
         times_s: time of each frame in seconds, or None for a frame given without one.
         closed: whether the stream has ended.
+        label: what the memory is of, in whatever words its maker likes.
     """
 
     fingerprint: str
@@ -53,6 +57,7 @@ class MemoryState:
     window_tokens: list[int]
     times_s: list[float | None]
     closed: bool
+    label: str = ""
 
 
 class Memory:
@@ -90,8 +95,7 @@ class Memory:
         weight = model.model.projector.linear_2.weight
         raw = weight.new_empty(0, weight.shape[0])
         # A generator given by the caller is the caller's: this memory draws from a copy.
-        ratio = ratio.copy() if isinstance(ratio, DrawnRatio) else ratio
-        state = MemoryState(fingerprint(model), positions, ratio, len(prefix_ids), [], [], [], False)
+        state = MemoryState(fingerprint(model), positions, _own(ratio), len(prefix_ids), [], [], [], False)
         return cls(model, state, rows, raw)
 
     @property
@@ -134,6 +138,7 @@ class Memory:
         Raises:
             ValueError, TypeError: the stream is closed, the model's weights have changed, or a frame is bad.
         """
+        self._check_open(windows_per_pass)
         check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         on_cpu = self._model.device.type == "cpu"
         chunk = frames_per_chunk or (1 if on_cpu else pass_size.frames_per_chunk(self._model.config))
@@ -143,7 +148,17 @@ class Memory:
 
     @torch.no_grad()
     def extend_tokens(self, tokens_VC: Tensor, windows_per_pass: int | None = None) -> "Memory":
-        """Take in the visual tokens of whole frames, made elsewhere by `VideoXLModel.encode`; returns this memory."""
+        """Take in finished visual tokens of whole frames, [V, C]; returns this memory.
+
+        Args:
+            tokens_VC: made by `VideoXLModel.encode`, of this model or not.
+            windows_per_pass: as for `extend`.
+
+        Raises:
+            ValueError: the stream is closed, the model's weights have changed, or the shape is wrong.
+        """
+        self._check_open(windows_per_pass)
+        check_visual_tokens(tokens_VC, self._model.config)
         self.state.times_s += [None] * (tokens_VC.shape[0] // self._model.config.tokens_per_crop)
         waiting = torch.cat((self._raw_VC, tokens_VC.to(self._raw_VC)))
         self._consume(VisualReader(iter(()), self._model.model.encode, waiting), windows_per_pass)
@@ -151,27 +166,29 @@ class Memory:
 
     def _consume(self, reader: VisualReader, windows_per_pass: int | None) -> None:
         """Compress every window that fills, and keep the rest raw."""
-        if self.state.closed:
-            raise ValueError("this memory's stream is closed: begin a new one with model.compress")
-        self._check_model(self._model)
-        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
         window, device = self._model.config.window_tokens, self._model.device
-        # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an uncut one.
+        # On a CPU one at a time: larger groups win little there, and so a cut stream gives the bits of an
+        # uncut one.
         windows = windows_per_pass or (
             1 if device.type == "cpu" else pass_size.windows_per_pass(None, self._model.config, device)
         )
         self._provisional = None
+        taken = self._raw_VC[:0]
         try:
             while (waiting := reader.fill(windows * window)) >= window:
                 lengths = [window] * min(windows, waiting // window)
+                taken = reader.take(sum(lengths))
+                choice = _own(self.state.ratio)
                 first = len(self.state.window_ratios)
-                ratios = [self._draw(self.state.ratio, first + i, window) for i in range(len(lengths))]
-                self._compress(reader, lengths, ratios, self._rows)
+                ratios = [self._draw(choice, first + i, window) for i in range(len(lengths))]
+                self._compress(taken, lengths, ratios, self._rows)
+                taken = self._raw_VC[:0]
+                self.state.ratio = choice
                 self.state.window_tokens += lengths
                 self.state.window_ratios += ratios
         finally:
-            # A bad frame ends the call, not the memory: what came before it stays.
-            self._raw_VC = reader.rest(self._raw_VC)
+            # A bad frame or a full device ends the call, not the memory: what `frames` counts stays.
+            self._raw_VC = torch.cat((taken, reader.rest(taken)))
 
     @torch.no_grad()
     def close(self) -> "Memory":
@@ -183,7 +200,7 @@ class Memory:
         if not self.state.closed and self.raw_tokens:
             self._check_model(self._model)
             ratio = self._last_ratio(self.state.ratio)
-            self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._rows)
+            self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._rows)
             self.state.window_tokens.append(self.raw_tokens)
             self.state.window_ratios.append(ratio)
             self._raw_VC, self._provisional = self._raw_VC[:0].clone(), None
@@ -198,24 +215,23 @@ class Memory:
             model: the model that will continue; left out: the one that made or loaded the memory.
 
         Raises:
-            ValueError: the model is not the one that made the memory, is on another device, or there are too few
-                visual tokens for the ratio.
+            ValueError: the model is not the one that made the memory, is on another device, or there are too
+                few visual tokens for the ratio.
         """
         self._check_model(model or self._model)
         shared = self._rows
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
-                choice = self.state.ratio.copy() if isinstance(self.state.ratio, DrawnRatio) else self.state.ratio
-                ratio = self._last_ratio(choice)
+                ratio = self._last_ratio(_own(self.state.ratio))
                 self._provisional = KeptRows(self._rows.layers, self._rows.view())
-                self._compress(self._raw_reader(), [self.raw_tokens], [ratio], self._provisional)
+                self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._provisional)
             shared = self._provisional
         return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
 
     def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""
-        return Memory(model or self._model, self.state, self._rows.to(device), self._raw_VC.to(device))
+        return Memory(model or self._model, copy.deepcopy(self.state), self._rows.to(device), self._raw_VC.to(device))
 
     def save(self, path: str | Path, dtype: str | None = None) -> None:
         """Write the memory to a file; it appears whole or not at all.
@@ -224,7 +240,7 @@ class Memory:
             path: a file name; `.safetensors` is usual.
             dtype: "float16", "bfloat16" or "int8" (one scale a row and head); left out: as it is, exactly.
         """
-        write_memory_file(Path(path), self.state, list(self._rows.contiguous()), self._raw_VC, dtype)
+        write_memory_file(Path(path), self.state, self._rows.contiguous(), self._raw_VC, dtype)
 
     @classmethod
     def load(cls, path: str | Path, model: "VideoXLForConditionalGeneration") -> "Memory":
@@ -237,8 +253,10 @@ class Memory:
         state = MemoryState(**fields)
         weight = model.model.projector.linear_2.weight
         rows = KeptRows(len(layers))
-        for index, (k, v) in enumerate(layers):
-            rows.append(index, *(t.to(device=weight.device, dtype=weight.dtype) for t in (k, v)))
+        for index, (layer, pair) in enumerate(zip(model.model.language_model.layers, layers, strict=False)):
+            place = layer.mlp.gate_proj.weight.device
+            place = weight.device if place.type == "meta" else place  # a layer that a device map keeps on disk
+            rows.append(index, *(t.to(device=place, dtype=weight.dtype) for t in pair))
         memory = cls(model, state, rows, raw.to(device=weight.device, dtype=weight.dtype))
         memory._check_model(model)
         return memory
@@ -271,10 +289,7 @@ class Memory:
             self.state.times_s += times
             yield torch.stack(stack)
 
-    def _raw_reader(self) -> VisualReader:
-        return VisualReader(iter(()), self._model.model.encode, self._raw_VC)
-
-    def _compress(self, reader: VisualReader, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
+    def _compress(self, tokens_VC: Tensor, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:
         """Run consecutive windows as one pass and append what they leave."""
         steps: list[Step] = []
         rank = len(rows)
@@ -282,6 +297,7 @@ class Memory:
             steps += plan_steps([Visual(tokens, (ratio,))], self._model.config.window_tokens, rank)
             rank += vst_count(tokens, ratio)
         no_text = torch.empty(0, dtype=torch.long)
+        reader = VisualReader(iter(()), self._model.model.encode, tokens_VC)
         self._model.model.run_pass([steps], no_text, reader, [rows], self.state.positions, keep=True)
 
     def _draw(self, choice: RatioChoice, window: int, tokens: int) -> int:
@@ -301,6 +317,12 @@ class Memory:
             )
         return ratio
 
+    def _check_open(self, windows_per_pass: int | None) -> None:
+        if self.state.closed:
+            raise ValueError("this memory's stream is closed: begin a new one with model.compress")
+        check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
+        self._check_model(self._model)
+
     def _check_model(self, model: "VideoXLForConditionalGeneration") -> None:
         if fingerprint(model) != self.state.fingerprint:
             raise ValueError(
@@ -310,3 +332,8 @@ class Memory:
         where = self._raw_VC.device
         if where != model.model.projector.linear_2.weight.device:
             raise ValueError(f"the memory is on {where}, the model on {model.device}: use memory.to(model.device)")
+
+
+def _own(choice: RatioChoice) -> RatioChoice:
+    """The same choice, with a generator of its own where it has one."""
+    return choice.copy() if isinstance(choice, DrawnRatio) else choice

@@ -3,6 +3,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,14 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.in
 
 
 def write_memory_file(
-    path: Path, state: Any, layers: list[tuple[Tensor, Tensor]], raw_VC: Tensor, dtype: str | None
+    path: Path, state: Any, layers: Iterable[tuple[Tensor, Tensor]], raw_VC: Tensor, dtype: str | None
 ) -> None:
     """Write keys, values, raw tokens and state.
 
     Args:
         path: of the file.
         state: a `MemoryState`.
-        layers: for each layer keys and values, [H, P, D].
+        layers: for each layer keys and values, [H, P, D]; taken one at a time.
         raw_VC: visual tokens of the unfinished window.
         dtype: a key of `DTYPES`, or None to keep the type.
 
@@ -43,7 +44,7 @@ def write_memory_file(
     tensors["raw"] = raw_VC.cpu().to(raw_dtype).contiguous()
     fields = {**vars(state), "ratio": _ratio_to_json(state.ratio)}
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"format": FORMAT, "layers": str(len(layers)), "state": json.dumps(fields)})
+    save_file(tensors, partial, metadata={"format": FORMAT, "layers": str(index + 1), "state": json.dumps(fields)})
     os.replace(partial, path)
 
 

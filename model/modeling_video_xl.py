@@ -2,18 +2,20 @@
 
 Where the published code does not work, this does the following, and agrees with it everywhere else:
 
-* Any number of media anywhere in a prompt, the first place included. Text between media is kept uncompressed, like
-  text before and behind them. (Published: one medium; further marks become untrained text tokens.)
-* Batches of text, images and videos of any length, each at its own ratio. Every sample gives what it gives alone.
+* Any number of media anywhere in a prompt, the first place included. Text between media is kept uncompressed,
+  like text before and behind them. (Published: one medium; further marks become untrained text tokens.)
+* Batches of text, images and videos of any length, each at its own ratio. Every sample gives what it gives
+  alone.
 * Nothing outlives a call. (Published: the memory, the feature cursor and the ratio generator do.)
-* A last window shorter than its ratio closes with one VST. (Published: its tokens are lost, and with several ratios
-  an assertion fails.) Tokens behind the last VST of a longer window leave no trace, as published.
+* A last window shorter than its ratio closes with one VST. (Published: its tokens are lost, and with several
+  ratios an assertion fails.) Tokens behind the last VST of a longer window leave no trace, as published.
 * An image's base crop, which the published code encodes and drops, is not encoded.
 """
 # ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -24,16 +26,17 @@ from transformers.utils import ModelOutput
 
 from model import pass_size
 from model.configuration import VideoXLConfig
+from model.frame_input import frame_pixels, timed
 from model.kept_rows import KeptRows
 from model.language_model import VideoXLLanguageModel
 from model.memory import Memory
 from model.pass_plan import PassPlan, plan_pass
 from model.pass_size import check_count
-from model.ratio_choice import RatioChoice, default_ratio
+from model.ratio_choice import RatioChoice, check_ratio, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.streams import Stream, read_streams
-from model.vision import Projector, VisionTower, check_pixels, visual_tokens
+from model.vision import Projector, VisionTower, check_pixels, check_visual_tokens, visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, group_steps, plan_steps
 
@@ -46,8 +49,8 @@ class VideoXLOutput(ModelOutput):
 
     Attributes:
         loss: mean over labelled tokens, if labels were given.
-        logits: [batch, ids, vocabulary], aligned with `input_ids`; at a media mark they predict the token behind it.
-            Padding has zeros.
+        logits: [batch, ids, vocabulary], aligned with `input_ids`; at a media mark they predict the token
+            behind it. Padding has zeros.
         past_key_values: what later calls continue from.
         ratios: for each sample the ratio of each of its windows.
     """
@@ -171,15 +174,17 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             media_sizes: how many of them each medium has; may be left out when there is one medium.
             visual_tokens: finished visual tokens [V, C] of all media, in place of pixel_values; see
                 `VideoXLModel.encode`.
-            ratio: one choice for all samples, or a list with one choice for each. A choice is a ratio, a list with
-                one for each window, or a `DrawnRatio`. Left out: `config.default_ratio`.
+            ratio: one choice for all samples, or a list with one choice for each. A choice is a ratio, a list
+                with one for each window, or a `DrawnRatio`. Left out: `config.default_ratio`.
             labels: [batch, ids], -100 where there is none. Token t + 1 is the target at t.
-            question_ids: [batch, ids], 0 for what is shared, 1, 2, ... for packed questions, each blind to the rest.
+            question_ids: [batch, ids], 0 for what is shared, 1, 2, ... for packed questions, each blind to
+                the rest.
             past_key_values: continue from here; see also `Memory.cache`.
             use_cache: whether to return `past_key_values`; left out: unless gradients are recorded.
             logits_to_keep: logits for the last so many columns only; 0 means all.
-            windows_per_pass: None for one pass over the whole batch; 1 for the window loop. Left to "default": one
-                pass with gradients; without, eight published windows' worth of tokens on a GPU and one elsewhere.
+            windows_per_pass: None for one pass over the whole batch; 1 for the window loop. Left to
+                "default": one pass with gradients; without, eight published windows' worth of tokens on a GPU
+                and one elsewhere.
             positions: "published" or "yarn"; a call that continues keeps what its cache began with.
             return_dict: a tuple if False.
 
@@ -192,16 +197,15 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         _check_media(pixel_values, visual_tokens, self.config)
         sizes = _media_sizes(_crops(pixel_values, visual_tokens, self.config), media_sizes)
         streams = self._streams(input_ids, samples, sizes, ratio, question_ids)
-        caches = self._caches(past_key_values, len(streams), positions)
+        _check_labels(labels, input_ids, logits_to_keep)
         keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
+        caches = self._caches(past_key_values, len(streams), positions, keep)
         columns = input_ids.shape[1]
         first_column = columns - logits_to_keep if logits_to_keep else 0
         wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
         hidden = self._run(streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep)
         logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
-        loss = None if labels is None else token_loss(logits, labels[:, first_column:], question_ids)
-        for cache, kept in zip(caches.streams, samples, strict=True):
-            cache.ids += len(kept)
+        loss = None if labels is None else token_loss(logits, labels, attention_mask, question_ids)
         caches.columns += columns
         output = VideoXLOutput(
             loss=loss,
@@ -239,14 +243,15 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             )
         return ratio
 
-    def _caches(self, given: StreamCaches | None, samples: int, positions: Positions) -> StreamCaches:
+    def _caches(self, given: StreamCaches | None, samples: int, positions: Positions, keep: bool) -> StreamCaches:
+        """Where the streams continue; a given cache that is not to go on is left as it is."""
         check_positions(positions)
         if given is None:
             layers = self.config.text_config.num_hidden_layers
             return StreamCaches([StreamCache(KeptRows(layers), positions) for _ in range(samples)])
         if len(given.streams) != samples:
             raise ValueError(f"past_key_values hold {len(given.streams)} streams, but the batch has {samples} samples")
-        return given
+        return given if keep else given.copy()
 
     def _reader(self, pixel_values: Tensor | None, visual_tokens: Tensor | None) -> VisualReader | None:
         if pixel_values is None:
@@ -381,19 +386,23 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         """Repeat each sample with its media, for several sequences or beams."""
         if expand_size == 1:
             return input_ids, kwargs
-        pixel_values, sizes = kwargs.pop("pixel_values", None), kwargs.pop("media_sizes", None)
+        media = {name: kwargs.pop(name, None) for name in ("pixel_values", "visual_tokens")}
+        sizes = kwargs.pop("media_sizes", None)
         ratio, caches = kwargs.pop("ratio", None), kwargs.pop("past_key_values", None)
-        if pixel_values is not None:
-            marks = (input_ids == self.config.media_token_id).sum(1).tolist()
-            kwargs_media = _repeat_media(pixel_values, _media_sizes(len(pixel_values), sizes), marks, expand_size)
-        else:
-            kwargs_media = {}
+        marks = (input_ids == self.config.media_token_id).sum(1).tolist()
+        for name, values in media.items():
+            if values is not None:
+                rows = 1 if name == "pixel_values" else self.config.tokens_per_crop
+                sizes = _media_sizes(len(values) // rows, sizes)
+                media[name] = _repeated(values, [size * rows for size in sizes], marks, expand_size)
+        if sizes is not None:
+            sizes = _repeated(torch.as_tensor(sizes), [1] * len(sizes), marks, expand_size)
         if ratio is not None:
             ratio = [one for one in self._ratio_per_sample(ratio, len(input_ids)) for _ in range(expand_size)]
         if caches is not None:
             caches.reorder_cache(torch.arange(len(caches.streams)).repeat_interleave(expand_size))
         ids, kwargs = super()._expand_inputs_for_generation(expand_size, is_encoder_decoder, input_ids, **kwargs)
-        return ids, {**kwargs, **kwargs_media, "ratio": ratio, "past_key_values": caches}
+        return ids, {**kwargs, **media, "media_sizes": sizes, "ratio": ratio, "past_key_values": caches}
 
     # Memories
 
@@ -411,29 +420,32 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         What is held meanwhile does not depend on the number of frames, but for the memory itself.
 
         Args:
-            frames: an iterator of frames: uint8 arrays [height, width, 3] or PIL images of any size, or finished
-                pixel values [3, S, S]; or of pairs (time in seconds, frame).
+            frames: an iterator of frames: uint8 arrays [height, width, 3] or PIL images of any size, or
+                finished pixel values [3, S, S]; or of pairs (time in seconds, frame).
             ratio: compression ratio; left out: `config.default_ratio`.
             prefix_ids: ids of the text in front of the video; left out: the processor's usual prompt.
             positions: "published" or "yarn", fixed for the life of the memory.
-            windows_per_pass: windows compressed in one pass; left out: eight published windows' worth of tokens on a
-                GPU, one window elsewhere.
-            frames_per_chunk: frames encoded at once; left out: 32 on a GPU, 1 elsewhere. With 1 for both, a cut
-                stream gives the same bits as an uncut one; other sizes group the same sums differently.
+            windows_per_pass: windows compressed in one pass; left out: eight published windows' worth of
+                tokens on a GPU, one window elsewhere.
+            frames_per_chunk: frames encoded at once; left out: 32 on a GPU, 1 elsewhere. With 1 for both, a
+                cut stream gives the same bits as an uncut one; other sizes group the same sums differently.
 
         Raises:
-            ValueError, TypeError: a bad ratio or prefix, before any compute; a bad frame, before it is encoded; no
-                frame at all.
+            ValueError, TypeError: a bad ratio or prefix, before any compute; a bad frame, before it is
+                encoded; no frame at all.
         """
         check_count("windows_per_pass", windows_per_pass, "as many as suit the device")
         check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         prefix = self._prefix_ids(prefix_ids)
         ratio = default_ratio(self.config) if ratio is None else ratio
-        memory = Memory.begin(self, prefix, ratio, positions)
-        memory.extend(frames, windows_per_pass=windows_per_pass, frames_per_chunk=frames_per_chunk)
-        if memory.frames == 0:
+        check_ratio(ratio, self.config)
+        frames = iter(frames)
+        first = next(frames, None)
+        if first is None:
             raise ValueError("zero frames were given: give at least one frame")
-        return memory
+        frame_pixels(timed(first)[1], self, 0)
+        memory = Memory.begin(self, prefix, ratio, positions)
+        return memory.extend(chain([first], frames), windows_per_pass, frames_per_chunk)
 
     def answer(self, memory: Memory, question: str, **generation: Any) -> str:
         """Answer a question about what a memory holds; any number of times.
@@ -452,9 +464,23 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         new = self.generate(input_ids=ids, past_key_values=memory.cache(self), **generation)
         return processor.tokenizer.decode(new[0, ids.shape[1] :], skip_special_tokens=True).strip()
 
+    @torch.no_grad()
+    def begin_vst(self, token_id: int) -> None:
+        """Start the VST parameters as the published training does: from the ordinary projections and one token.
+
+        Args:
+            token_id: the token whose embedding VSTs begin with; published: the end of a turn.
+        """
+        inner = self.model.language_model
+        inner.vst_embedding.weight.copy_(inner.embed_tokens.weight[token_id : token_id + 1])
+        for layer in inner.layers:
+            for name in ("q_proj", "k_proj", "v_proj"):
+                ordinary, summary = (getattr(layer.self_attn, which) for which in (name, f"vst_{name}"))
+                summary.load_state_dict(ordinary.state_dict())
+
     @property
     def processor(self) -> Any:
-        """The `VideoXLProcessor` that turns frames and words into tensors, or None. Yours to set."""
+        """The `VideoXLProcessor` that turns frames and words into tensors, or None: set it to use words."""
         return self.__dict__.get("_processor")
 
     @processor.setter
@@ -479,27 +505,44 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         return ids
 
 
-def token_loss(logits: Tensor, labels: Tensor, question_ids: Tensor | None = None) -> Tensor:
+def token_loss(
+    logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
+) -> Tensor:
     """Mean cross entropy over the labelled tokens of a batch.
 
     Args:
         logits: [batch, ids, vocabulary].
-        labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed question
-            is predicted by the last id that the questions share.
-        question_ids: see `VideoXLForConditionalGeneration.forward`.
+        labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed
+            question is predicted by the last id that the questions share, the first of a sample by nothing.
+        attention_mask, question_ids: see `VideoXLForConditionalGeneration.forward`.
     """
     before = torch.arange(-1, labels.shape[1] - 1, device=labels.device).expand_as(labels).clone()
     if question_ids is not None:
-        starts = torch.zeros_like(question_ids, dtype=torch.bool)
-        starts[:, 1:] = (question_ids[:, 1:] > 0) & (question_ids.diff(dim=1) != 0)
-        shared = (question_ids == 0).sum(1, keepdim=True) - 1
-        before = torch.where(starts, shared, before)
-    row, column = ((labels != IGNORED_LABEL) & (before >= 0)).nonzero(as_tuple=True)
+        asks = question_ids.to(labels.device) > 0
+        starts = asks & (question_ids.to(labels.device) != question_ids.to(labels.device).roll(1, dims=1))
+        last_shared = asks.int().argmax(1, keepdim=True) - 1
+        before = torch.where(starts, last_shared, before)
+    counted = (labels != IGNORED_LABEL) & (before >= 0)
+    if attention_mask is not None:
+        # In front of a sample's first token there is nothing, or padding, which predicts nothing.
+        counted &= attention_mask.to(labels.device).bool().gather(1, before.clamp(min=0))
+    row, column = counted.nonzero(as_tuple=True)
     predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
-    return cross_entropy(
-        predicted.float() if predicted.dtype != torch.float64 else predicted,
-        labels[row, column].to(logits.device),
-    )
+    wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
+    return cross_entropy(wide, labels[row, column].to(logits.device))
+
+
+def _check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:
+    if labels is None:
+        return
+    if labels.shape != input_ids.shape:
+        raise ValueError(
+            f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
+        )
+    if logits_to_keep:
+        raise ValueError("labels need every logit: leave logits_to_keep out")
+    if (labels[:, 1:] == IGNORED_LABEL).all():
+        raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")
 
 
 def _unpadded(input_ids: Tensor, attention_mask: Tensor | None, past: StreamCaches | None) -> list[Tensor]:
@@ -541,14 +584,8 @@ def _check_media(pixel_values: Tensor | None, visual_tokens: Tensor | None, conf
         raise ValueError("pixel_values and visual_tokens were both given: give one of them")
     if pixel_values is not None:
         check_pixels(pixel_values, config)
-    size = config.text_config.hidden_size
-    if visual_tokens is not None and (
-        visual_tokens.dim() != 2 or visual_tokens.shape[1] != size or len(visual_tokens) % config.tokens_per_crop
-    ):
-        raise ValueError(
-            f"visual_tokens must have the shape [{config.tokens_per_crop} x frames, {size}], "
-            f"not {list(visual_tokens.shape)}"
-        )
+    if visual_tokens is not None:
+        check_visual_tokens(visual_tokens, config)
 
 
 def _crops(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> int | None:
@@ -571,9 +608,8 @@ def _media_sizes(crops: int | None, media_sizes: Tensor | Sequence[int] | None) 
     return sizes
 
 
-def _repeat_media(pixel_values: Tensor, sizes: list[int], marks: list[int], times: int) -> dict[str, Any]:
-    """Each sample's media `times` times in a row."""
-    media = iter(pixel_values.split(sizes))
-    of_sample = [[next(media) for _ in range(count)] for count in marks]
-    repeated = [medium for sample in of_sample for _ in range(times) for medium in sample]
-    return {"pixel_values": torch.cat(repeated), "media_sizes": [len(medium) for medium in repeated]}
+def _repeated(values: Tensor, sizes: list[int], counts: list[int], times: int) -> Tensor:
+    """Cut `values` into media of `sizes`, `counts` of them a sample, and repeat each sample's `times` in a row."""
+    media = iter(values.split(sizes))
+    of_samples = [[next(media) for _ in range(count)] for count in counts]
+    return torch.cat([medium for sample in of_samples for _ in range(times) for medium in sample])

@@ -5,7 +5,9 @@ import torch
 from model.configuration import VideoXLConfig
 
 GPU_TOKENS_PER_PASS = 11520
-"""Eight published windows: enough for full speed on a large GPU (`benchmarks/video_xl.py`), few enough to be small."""
+"""Eight published windows: enough for full speed on a large GPU (`benchmarks/video_xl.py`), few enough to be
+small.
+"""
 
 CPU_TOKENS_PER_PASS = 1440
 GPU_TOKENS_PER_CHUNK = 32 * 144

@@ -34,8 +34,8 @@ CHAT_TEMPLATE = (
 class VideoXLProcessor(ProcessorMixin):
     """Tokenizer and pixels of one model.
 
-    Frames are scaled to the tower's size on their shorter side and cropped at the centre, as published: the edges of
-    wide frames are not seen. Images are cut into tiles at their own size. Without torchvision.
+    Frames are scaled to the tower's size on their shorter side and cropped at the centre, as published: the
+    edges of wide frames are not seen. Images are cut into tiles at their own size. Without torchvision.
 
     Args:
         tokenizer: any transformers tokenizer.
@@ -92,8 +92,8 @@ class VideoXLProcessor(ProcessorMixin):
         Args:
             text: one prompt or several, with `<video>` and `<image>` where media belong.
             videos: frames of each video, in the order of the marks over all prompts; see `frame_pixels`.
-            images: PIL images or uint8 arrays [height, width, 3], in the order of the marks. Both may also come in
-                one list a prompt, as `apply_chat_template` hands them on.
+            images: PIL images or uint8 arrays [height, width, 3], in the order of the marks. Both may also
+                come in one list a prompt, as `apply_chat_template` hands them on.
             padding_side: "left" to generate, "right" to train.
             return_tensors: only "pt".
 
@@ -126,7 +126,9 @@ class VideoXLProcessor(ProcessorMixin):
         return BatchFeature(data)
 
     def ids(self, prompt: str) -> list[int]:
-        """Ids of a prompt, one `media_token_id` for each mark; the pieces between marks are tokenised by themselves."""
+        """Ids of a prompt, one `media_token_id` for each mark; the pieces between marks are tokenised by
+        themselves.
+        """
         marks, ids = MARK.findall(prompt), []
         for number, piece in enumerate(MARK.split(prompt)):
             ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else []
@@ -139,7 +141,7 @@ class VideoXLProcessor(ProcessorMixin):
 
     def question_ids(self, question: str) -> list[int]:
         """Ids of what stands behind a video in the usual prompt."""
-        return self.ids(self._usual_prompt(question).split("<video>")[1])
+        return self.ids(self._usual_prompt(question).split("<video>", 1)[1])
 
     def _usual_prompt(self, question: str) -> str:
         content = [{"type": "video"}, {"type": "text", "text": question}]
@@ -148,7 +150,8 @@ class VideoXLProcessor(ProcessorMixin):
         )
 
     def frame_pixels(self, frame: np.ndarray) -> Tensor:
-        """One frame, uint8 [height, width, 3], to pixel values [3, S, S]: scaled, cropped at the centre, normalised.
+        """One frame, uint8 [height, width, 3], to pixel values [3, S, S]: scaled, cropped at the centre,
+        normalised.
 
         Raises:
             TypeError, ValueError: another type or shape.

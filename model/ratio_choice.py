@@ -14,8 +14,8 @@ PUBLISHED_SEED = 42
 class DrawnRatio:
     """A ratio drawn for each window from `choices` by a seeded generator.
 
-    Only choices that divide the window's length may be drawn, as published; with numpy's `default_rng(42)`, fresh for
-    each sample, the draws are those of the published code after loading.
+    Only choices that divide the window's length may be drawn, as published; with numpy's `default_rng(42)`,
+    fresh for each sample, the draws are those of the published code after loading.
 
     Args:
         choices: ratios to draw from.

@@ -9,7 +9,9 @@ from transformers import Qwen2Config
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
 Positions = Literal["published", "yarn"]
-"""`published`: compute on past the trained range, as the published model does. `yarn`: stretch it (arXiv 2309.00071)."""
+"""`published`: compute on past the trained range, as the published model does. `yarn`: stretch it (arXiv
+2309.00071).
+"""
 
 YARN_FACTOR = 4.0
 
@@ -34,7 +36,8 @@ def rotary_tables(
 ) -> tuple[Tensor, Tensor]:
     """Cosines and sines for `position_ids` [T]: [T, D] each, computed in float32 and rounded to `dtype`.
 
-    Nothing is stored: the frequencies are a few dozen numbers, made anew for each pass from the configuration.
+    Nothing is stored: the frequencies are a few dozen numbers, made anew for each pass from the
+    configuration.
     """
     with torch.device(position_ids.device):
         rotary = Qwen2RotaryEmbedding(_scaled(config, positions))

@@ -10,15 +10,14 @@ from model.rotary import Positions
 
 @dataclass
 class StreamCache:
-    """One stream: the rows it kept, how its positions become angles, and how many ids it was given."""
+    """One stream: the rows it kept, and how its positions become angles."""
 
     rows: KeptRows
     positions: Positions
-    ids: int = 0
 
     def copy(self) -> "StreamCache":
         """A stream that can go on by itself."""
-        return StreamCache(self.rows.copy(), self.positions, self.ids)
+        return StreamCache(self.rows.copy(), self.positions)
 
 
 @dataclass
@@ -33,6 +32,10 @@ class StreamCaches:
     streams: list[StreamCache]
     columns: int = 0
     is_compileable: bool = field(default=False, init=False)
+
+    def copy(self) -> "StreamCaches":
+        """Caches that can go on by themselves."""
+        return StreamCaches([stream.copy() for stream in self.streams], self.columns)
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Columns of `input_ids` that are done, as `generate` asks for them."""

@@ -1,7 +1,7 @@
 """What a prompt says: text tokens and media, sample by sample, ready to be planned.
 
-The ids of a prompt hold one mark (`config.media_token_id`) for each medium. A medium is a video, an image cut into
-tiles, or anything else made of frames: a number of crops of the same size.
+The ids of a prompt hold one mark (`config.media_token_id`) for each medium. A medium is a video, an image cut
+into tiles, or anything else made of frames: a number of crops of the same size.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Stream:
     Attributes:
         ids: ids of its text tokens, marks left out.
         parts: text and spans of visual tokens, in order.
-        places: for each id of the prompt, marks included, its place among all tokens of the stream. A mark's place
-            is the medium's last visual token: what is predicted there is the token behind the mark.
+        places: for each id of the prompt, marks included, its place among all tokens of the stream. A mark's
+            place is the medium's last visual token: what is predicted there is the token behind the mark.
         first_crop, crops: which of the batch's frames and tiles are this sample's.
     """
 
@@ -52,12 +52,12 @@ def read_streams(
         ids_of_samples: the prompt of each sample, without padding.
         media_sizes: frames or tiles of each medium, in the order of the marks, sample by sample.
         ratios: ratio choice of each sample.
-        questions_of_samples: for each id 0, or the number of the packed question that it belongs to. All questions
-            stand behind what they share, as if each were the only one.
+        questions_of_samples: for each id 0, or the number of the packed question that it belongs to. All
+            questions stand behind what they share, as if each were the only one.
 
     Raises:
-        ValueError: marks and media differ in number, a medium has no frames, a sample is empty, a ratio does not
-            fit, or packed questions hold media or stand in front of what they share.
+        ValueError: marks and media differ in number, a medium has no frames, a sample is empty, a ratio does
+            not fit, or packed questions hold media or stand in front of what they share.
     """
     marks = [int((ids == config.media_token_id).sum()) for ids in ids_of_samples]
     if sum(marks) != len(media_sizes):

@@ -1,6 +1,7 @@
 """Frames and tiles to visual tokens: CLIP, two linear layers, average pool.
 
-F frames or tiles, P patches of one, S side in pixels, E tower size, C language model size, V visual tokens of one.
+F frames or tiles, P patches of one, S side in pixels, E tower size, C language model size, V visual tokens of
+one.
 """
 # ruff: noqa: N803 (names end in the shape of the tensor)
 
@@ -13,7 +14,9 @@ from model.configuration import VideoXLConfig
 
 
 class VisionTower(CLIPVisionModel):
-    """CLIP. It has no mask whose blocks could be skipped, so flex attention would buy nothing here: sdpa serves it."""
+    """CLIP. It has no mask whose blocks could be skipped, so flex attention would buy nothing here: sdpa
+    serves it.
+    """
 
     def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
         """The attention to use for one that was asked for."""
@@ -58,8 +61,8 @@ def pool_patches(features_FPC: Tensor, stride: int) -> Tensor:
 def visual_tokens(tower: CLIPVisionModel, projector: Projector, pixels_F3SS: Tensor, config: VideoXLConfig) -> Tensor:
     """Visual tokens [F * V, C] of frames or tiles [F, 3, S, S], in order, nothing between them.
 
-    The projector runs on all patches and the pool comes after, as published. Its GELU stands between, so pooling
-    first would be another function.
+    The projector runs on all patches and the pool comes after, as published. Its GELU stands between, so
+    pooling first would be another function.
     """
     features = patch_features(tower, pixels_F3SS, config.tower_layers_used)
     return pool_patches(projector(features), config.pool_stride).flatten(0, 1)
@@ -87,3 +90,16 @@ def check_pixels(pixels: Tensor, config: VideoXLConfig) -> None:
         raise ValueError("zero frames were given: give at least one frame, or leave pixel_values out")
     if not torch.isfinite(pixels).all():
         raise ValueError("pixel_values hold NaN or infinite values: look for them where the frames were made")
+
+
+def check_visual_tokens(tokens_VC: Tensor, config: VideoXLConfig) -> None:
+    """Refuse what cannot be the visual tokens of whole frames.
+
+    Raises:
+        ValueError: the shape is not [tokens of a frame x frames, C].
+    """
+    size, per_frame = config.text_config.hidden_size, config.tokens_per_crop
+    if tokens_VC.dim() != 2 or tokens_VC.shape[1] != size or len(tokens_VC) % per_frame:
+        raise ValueError(
+            f"visual_tokens must have the shape [{per_frame} x frames, {size}], not {list(tokens_VC.shape)}"
+        )

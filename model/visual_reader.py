@@ -10,8 +10,8 @@ Encode = Callable[[Tensor], Tensor]
 
 
 class VisualReader:
-    """Encodes frames when their tokens are asked for, so that neither the tower's activations nor the tokens of a
-    long video are ever held at once.
+    """Encodes frames when their tokens are asked for, so that neither the tower's activations nor the tokens
+    of a long video are ever held at once.
 
     Args:
         pixels: groups of frames, [F, 3, S, S] each, encoded as they come.

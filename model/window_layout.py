@@ -3,18 +3,19 @@
 A stream is a list of parts: text, and spans of visual tokens. It is worked off in steps.
 
 * A text step holds all tokens of a text part. All its keys and values are kept.
-* A window step holds at most `window_tokens` visual tokens with a VST (visual summarization token) after every
-  `ratio` of them. Only the keys and values of its VSTs are kept.
+* A window step holds at most `window_tokens` visual tokens with a VST (visual summarization token) after
+  every `ratio` of them. Only the keys and values of its VSTs are kept.
 
-The tokens and VSTs of a step are its *slots*. What was kept before a step, in stream order, is numbered from 0: the
-number is a kept token's *rank*. A step that begins when M tokens are kept gives its slots the positions M, M + 1, ...
-and sees all ranks below M; a kept token's position for every later step is its rank. For text the two are the same;
-a VST has one position inside its window and another one in memory.
+The tokens and VSTs of a step are its *slots*. What was kept before a step, in stream order, is numbered from
+0: the number is a kept token's *rank*. A step that begins when M tokens are kept gives its slots the
+positions M, M + 1, ... and sees all ranks below M; a kept token's position for every later step is its rank.
+For text the two are the same; a VST has one position inside its window and another one in memory.
 
-Visual tokens that stand next to each other in the prompt form one span, whatever media they come from, and a span is
-cut into windows from its own start. A span of N visual tokens gets N // ratio VSTs per window, so that tokens behind
-the last VST of a short window leave no trace, as published. Here this differs from the published code: a last window
-shorter than its ratio, which the published code loses whole, closes with one VST behind its last token.
+Visual tokens that stand next to each other in the prompt form one span, whatever media they come from, and a
+span is cut into windows from its own start. A span of N visual tokens gets N // ratio VSTs per window, so
+that tokens behind the last VST of a short window leave no trace, as published. Here this differs from the
+published code: a last window shorter than its ratio, which the published code loses whole, closes with one
+VST behind its last token.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Text:
-    """A run of `tokens` text tokens. `blind` text is seen by nobody behind it: one of several packed questions."""
+    """A run of `tokens` text tokens. `blind` text is seen by nobody behind it: one of several packed
+    questions.
+    """
 
     tokens: int
     blind: bool = False
@@ -118,8 +121,8 @@ def plan_steps(parts: Sequence[Part], window_tokens: int, first_rank: int = 0) -
 def group_steps(steps: Sequence[Step], windows_per_pass: int | None) -> list[list[Step]]:
     """Share consecutive steps out over passes of at most `windows_per_pass` windows.
 
-    None means one pass for everything. 1 gives every step a pass of its own, so that no step ever looks at something
-    computed in the same pass: the window-by-window loop.
+    None means one pass for everything. 1 gives every step a pass of its own, so that no step ever looks at
+    something computed in the same pass: the window-by-window loop.
     """
     if windows_per_pass is None:
         return [list(steps)] if steps else []

@@ -1,11 +1,15 @@
-"""Reading videos of strangers: what a container says, and every frame at its own time.
+"""Reading videos of strangers: what a container says, every frame at its own time, or a few frames picked.
+
+Two readers, each for what it does best: PyAV for one pass over everything (`read_frames`), decord for a few
+frames out of a long file (`pick_frames`), where its times are those of the container; elsewhere PyAV.
 
 Time zero is the container's start as players show it. Decisions about time are taken in whole ticks
 of the stream's time base, never in floats. PyAV reads; the caller runs this in a process that can be
 killed (`pipeline.killable_worker`), because a decoder may hang or crash on a hostile file.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +24,8 @@ _USUAL_STEP_TOLERANCE = Fraction(1, 50)
 _VARIABLE_FROM_SHARE = 0.01
 _PROMISE_TOLERANCE_S = 1.0
 _LONGEST_REORDERING_S = 10
+_NEAR_S = 10
+_MICROSECOND = Fraction(1, 1_000_000)
 
 
 class UnreadableVideoError(Exception):
@@ -163,6 +169,110 @@ def read_frames(path: str, facts: VideoFacts, threads: int = 0) -> Iterator[tupl
                 yield reached, frame
 
 
+def pick_frames(path: str, facts: VideoFacts, times_s: Sequence[float]) -> Iterator[tuple[float, np.ndarray]]:
+    """The frames that a player shows at some times.
+
+    decord is used where it can be trusted: it returns wrong frames without a word on edit lists and
+    MPEG-TS, so its frame times must be those of the container, one by one. Else PyAV seeks, or goes on
+    decoding when the next frame is near.
+
+    Args:
+        path: the file that `facts` were read from.
+        facts: what `read_facts` found.
+        times_s: rising times in seconds; one before the first frame means the first.
+
+    Yields:
+        (the frame's own time in seconds, RGB picture uint8 [h, w, 3], upright) for each time.
+
+    Raises:
+        UnreadableVideoError: a frame cannot be decoded.
+    """
+    shown = np.searchsorted(facts.ticks, [_last_tick(facts, time_s) for time_s in times_s], side="right") - 1
+    positions = np.maximum(shown, 0).tolist()
+    reader = _decord_reader(path, facts)
+    pictures = _pick_with_av(path, facts, positions) if reader is None else _pick_with_decord(reader, positions)
+    for position, picture in zip(positions, pictures, strict=True):
+        yield facts.to_seconds(int(facts.ticks[position])), picture
+
+
+def _last_tick(facts: VideoFacts, time_s: float) -> int:
+    """The last tick up to a time; the microsecond takes in a tick whose seconds were rounded to a float."""
+    return int((Fraction(time_s) + _MICROSECOND) // facts.time_base)
+
+
+def _decord_reader(path: str, facts: VideoFacts) -> Any | None:
+    """decord's reader, or None where it is not installed or sees other frames than the container holds."""
+    if facts.rotation or not {"mov", "matroska"} & set(facts.container.split(",")):
+        return None
+    try:
+        import decord
+    except ImportError:
+        return None
+    try:
+        reader = decord.VideoReader(path, num_threads=1)
+        times_s = reader.get_frame_timestamp(np.arange(len(reader)))[:, 0]
+    except decord.DECORDError:
+        return None
+    expected_s = facts.ticks * float(facts.time_base)
+    if len(times_s) != len(expected_s) or reader[0].shape[:2] != (facts.height, facts.width):
+        return None
+    half_step = float(np.diff(expected_s).min(initial=1.0)) / 2
+    # decord's zero is the stream's, ours the container's: only the distances can be compared.
+    return reader if np.abs((times_s - times_s[0]) - (expected_s - expected_s[0])).max() < half_step else None
+
+
+def _pick_with_decord(reader: Any, positions: list[int]) -> Iterator[np.ndarray]:
+    for position in positions:
+        yield reader[position].asnumpy()
+
+
+def _pick_with_av(path: str, facts: VideoFacts, positions: list[int]) -> Iterator[np.ndarray]:
+    near = int(_NEAR_S / facts.time_base)
+    frames: Iterator[av.VideoFrame | None] = iter(())
+    tick, picture = None, None
+    for position in positions:
+        wanted = int(facts.ticks[position])
+        if tick is None or wanted - tick > near:
+            frames = _decode_from(path, facts, wanted, near)
+        if wanted != tick:
+            tick, picture = _advance(frames, facts, wanted)
+        yield picture
+
+
+def _decode_from(path: str, facts: VideoFacts, wanted: int, near: int) -> Iterator[av.VideoFrame | None]:
+    """Frames from a key frame at or before a tick on.
+
+    Some containers (MPEG-TS) land behind what was asked for; then it is asked again from further ahead,
+    in the end from the beginning, without seeking.
+    """
+    back = 0
+    while wanted - back > near:
+        frames = _decode_after_seek(path, wanted - back + facts.start_ticks)
+        first = next((frame for frame in frames if frame is not None), None)
+        if first is not None and first.pts is not None and first.pts - facts.start_ticks <= wanted:
+            return itertools.chain([first], frames)
+        back = back * 2 or near
+    return _decode_after_seek(path, None)
+
+
+def _decode_after_seek(path: str, tick: int | None) -> Iterator[av.VideoFrame | None]:
+    with _open(path) as container:
+        stream = _picture_stream(container)
+        stream.thread_type = "AUTO"
+        if tick is not None:
+            container.seek(tick, stream=stream)
+        yield from _decoded(container, stream)
+
+
+def _advance(frames: Iterator[av.VideoFrame | None], facts: VideoFacts, wanted: int) -> tuple[int, np.ndarray]:
+    for frame in frames:
+        if frame is not None and frame.pts is not None and frame.pts - facts.start_ticks >= wanted:
+            picture = np.rot90(frame.to_ndarray(format="rgb24"), facts.rotation // 90)
+            return frame.pts - facts.start_ticks, np.ascontiguousarray(picture)
+    raise UnreadableVideoError(
+        Reason.UNREADABLE, f"the frame at {facts.to_seconds(wanted):.3f} s cannot be decoded")
+
+
 def _open(path: str) -> av.container.InputContainer:
     try:
         # Only local files: nothing inside a stranger's file may make FFmpeg open another address.
@@ -208,18 +318,17 @@ def _scan_packets(container: av.container.InputContainer, picture: Any) -> _Pack
     ends: dict[int, int] = {}
     for packet in _packets(container, picture, *audio):
         tick = packet.pts if packet.pts is not None else packet.dts
-        if tick is None or packet.is_discard or not _is_believable(packet):
+        if tick is None or not _is_believable(packet):
             continue
         index = packet.stream_index
+        if index == picture.index and packet.is_keyframe and found.first_key is None:
+            found.first_key = tick  # even one that an edit list hides: what follows is predicted from it
+        if packet.is_discard:
+            continue
         ends[index] = max(ends.get(index, tick), tick + (packet.duration or 0))
         if index != picture.index:
             found.starts.setdefault(index, tick * bases[index])
-            continue
-        if found.first_key is None:
-            if not packet.is_keyframe:
-                continue
-            found.first_key = tick
-        if _is_shown(packet, picture):
+        elif found.first_key is not None and _is_shown(packet, picture):
             found.ticks.append(tick)
             found.usual_duration = found.usual_duration or packet.duration or 0
     found.last_end_s = max((end * bases[index] for index, end in ends.items()), default=Fraction(0))

@@ -13,6 +13,7 @@ _MOVES_FROM = 0.03
 _CLEAR_DIRECTION = 0.6
 """Length of the mean motion over the mean length of motion from which all motion has one direction."""
 _COLOUR_FROM_SHARE = 0.15
+_BAR_LUMA = 32
 
 
 @dataclass(slots=True)
@@ -31,9 +32,10 @@ class ClipMeasures:
         self._sums = _Sums()
 
     def look(self, small_yuv: np.ndarray, small_bgr: np.ndarray) -> None:
-        """Take light and colours of a picture, uint8 [h, w, 3] each."""
-        self._sums.lumas.append(float(small_yuv[..., 0].mean()) / 255)
-        self._sums.colours.append(self._namer.shares(small_bgr))
+        """Take light and colours of a picture, uint8 [h, w, 3] each, black bars around it left out."""
+        box = inside_bars(small_yuv[..., 0])
+        self._sums.lumas.append(float(small_yuv[box][..., 0].mean()) / 255)
+        self._sums.colours.append(self._namer.shares(small_bgr[box]))
 
     def compare(self, luma: np.ndarray, later: np.ndarray, seconds: float) -> None:
         """Take the motion between two pictures of the same shot, uint8 [h, w], `seconds` apart."""
@@ -60,6 +62,15 @@ class ClipMeasures:
             direction=_direction(_weighted(motions, 2), _weighted(motions, 3), _weighted(motions, 1)),
             brightness_change=_rounded(_change(sums.lumas)),
         )
+
+
+def inside_bars(luma: np.ndarray) -> tuple[slice, slice]:
+    """The part of a picture, uint8 [h, w], without black bars at its sides; all of it when it is black."""
+    lit = luma > _BAR_LUMA
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    if len(rows) == 0:
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _weighted(motions: np.ndarray, column: int) -> float:

@@ -102,7 +102,7 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
     product = _once(shop, Stage.DECODE, key, source.source, run)
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
-        raise VideoRejectedError(_left_out(source, video_id, verdict.stage, verdict.reason, verdict.detail))
+        raise VideoRejectedError(replace(verdict, source=source.source))
     return product
 
 

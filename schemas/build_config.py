@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-
 _OF_THE_MACHINE = {
     "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
     "request_seconds", "give_up_seconds", "max_tokens", "max_cost"}
@@ -24,7 +23,8 @@ class BuildConfig(BaseModel):
         description="caption files for 'file': JSONL or Parquet with video, start_s, end_s, text; 'served' takes "
                     "their subtitles as hints")] = []
     orderer: Annotated[Literal["clock", "served"], Field(
-        description="who chooses and orders the clues: 'clock' sorts by time, 'served' asks a language model")] = "clock"
+        description="who orders the clues: 'clock' sorts by time, 'served' has a language model choose, word and "
+                    "order them")] = "clock"
 
     caption_urls: Annotated[list[str], Field(
         description="servers that caption, http://host:port/v1; a key they ask for: VICO_CAPTION_API_KEY")] = []
@@ -40,7 +40,8 @@ class BuildConfig(BaseModel):
         ge=2048, description="tokens that a request to the ordering model may take, its answer included")] = 16_384
     chapter_clips: Annotated[int, Field(ge=4, le=1000, description="most clips ordered in one request")] = 48
     shuffled_share: Annotated[float, Field(
-        ge=0, le=1, description="share of the videos whose captions are also ordered shuffled and without times")] = 0.01
+        ge=0, le=1,
+        description="share of the videos whose captions are also ordered shuffled and without times")] = 0.01
     max_tokens: Annotated[int | None, Field(
         ge=1, description="stop before the output has cost more tokens than this")] = None
     max_cost: Annotated[float | None, Field(

@@ -1,16 +1,11 @@
 """Fixtures of the model's tests."""
 
-import os
-
 import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny_model
 
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
-
-LONG = os.environ.get("VICO_LONG_TESTS") == "1"
-"""Whether the tests run at full count."""
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Run in a process of its own: how much memory `compress` takes beyond the model and the memory it makes.
 
-    python tests/model/peak_memory.py FRAMES      prints bytes: peak above the loaded model less the memory's own
+python tests/model/peak_memory.py FRAMES      prints bytes: peak above the loaded model less the memory's own
 """
 
 import gc

@@ -66,6 +66,9 @@ def call(model, frames=8, ids=(1, MARK, 2), **changes):
         ({"input_ids": torch.ones(1, 3)}, "must be integers"),
         ({"question_ids": torch.tensor([[0, 1, 1]])}, "packed question holds a media mark"),
         ({"question_ids": torch.tensor([[1, 0, 0]]), "ids": (1, 2, 3), "frames": 0}, "must not fall"),
+        ({"labels": torch.ones(1, 4, dtype=torch.long)}, "labels have the shape"),
+        ({"labels": torch.full((1, 3), -100)}, "no token is labelled"),
+        ({"labels": torch.ones(1, 3, dtype=torch.long), "logits_to_keep": 1}, "leave logits_to_keep out"),
         ({"windows_per_pass": 0}, "windows_per_pass"),
         ({"windows_per_pass": "all"}, "windows_per_pass"),
     ],
@@ -90,10 +93,9 @@ def test_forward_refuses(sealed, changes, words):
     ],
     ids=str,
 )
-def test_compress_refuses_frames(model, monkeypatch, frames, words):
-    monkeypatch.setattr(type(model.model), "encode", lambda *_: pytest.fail("encoded"))
+def test_compress_refuses_frames(sealed, frames, words):
     with pytest.raises((ValueError, TypeError)) as caught:
-        model.compress(frames, ratio=4, prefix_ids=[1])
+        sealed.compress(frames, ratio=4, prefix_ids=[1])
     assert words in str(caught.value)
 
 
@@ -116,9 +118,9 @@ def test_compress_refuses_settings(sealed, changes, words):
     assert words in str(caught.value)
 
 
-def test_compress_refuses_no_frames(model):
+def test_compress_refuses_no_frames(sealed):
     with pytest.raises(ValueError, match="zero frames"):
-        model.compress([], ratio=4, prefix_ids=[1])
+        sealed.compress([], ratio=4, prefix_ids=[1])
 
 
 def test_a_stream_too_short_for_its_ratio_is_refused_when_asked(model):

@@ -102,9 +102,9 @@ def test_packed_questions_are_blind_to_each_other(double):
     video = pixels(14, dtype=torch.float64)
     shared, questions = [1, 2, MARK, 3], [[5, 6, 7], [8, 9], [10, 11, 12, 13]]
     labels = [[-100, 6, 7], [8, 9], [-100, -100, 12, 13]]
-    packed = torch.tensor([shared + sum(questions, [])])
+    packed = torch.tensor([shared + [token for question in questions for token in question]])
     marks = torch.tensor([[0] * 4 + [1] * 3 + [2] * 2 + [3] * 4])
-    targets = torch.tensor([[-100] * 4 + sum(labels, [])])
+    targets = torch.tensor([[-100] * 4 + [label for of_one in labels for label in of_one]])
     for windows in (None, 1):
         double.zero_grad(set_to_none=True)
         out = double(packed, pixel_values=video, ratio=4, question_ids=marks, labels=targets, windows_per_pass=windows)
@@ -130,3 +130,28 @@ def test_packed_questions_are_blind_to_each_other(double):
             if name in gradients:
                 assert (parameter.grad - gradients[name]).abs().max() < 1e-9
     double.zero_grad(set_to_none=True)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_loss_of_a_padded_batch_counts_every_labelled_token_once(double, side):
+    """Every token labelled: the mean over all that something stands in front of."""
+    given = inputs(samples(), side)
+    labels = torch.where(given["attention_mask"].bool() & (given["input_ids"] != MARK), given["input_ids"], -100)
+    together = double(**given, labels=labels).loss.item()
+    total = count = 0
+    for one in samples():
+        alone = inputs([one])
+        wanted = torch.where(alone["input_ids"] != MARK, alone["input_ids"], -100)
+        predicted = int((wanted[:, 1:] >= 0).sum())
+        total += double(**alone, labels=wanted).loss.item() * predicted
+        count += predicted
+    assert abs(together - total / count) < 1e-10
+
+
+def test_vst_parameters_can_begin_as_copies(fresh_model):
+    fresh_model.begin_vst(token_id=7)
+    inner = fresh_model.model.language_model
+    assert torch.equal(inner.vst_embedding.weight[0], inner.embed_tokens.weight[7])
+    attention = inner.layers[1].self_attn
+    assert torch.equal(attention.vst_k_proj.weight, attention.k_proj.weight)
+    assert torch.equal(attention.vst_v_proj.bias, attention.v_proj.bias)

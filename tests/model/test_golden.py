@@ -1,7 +1,7 @@
 """Numbers of the published implementation.
 
-A subset lies beside this file. VICO_TEST_DATA names a folder whose `fixtures/video_xl` holds all of them; with
-VICO_LONG_TESTS=1 every way of computing goes through every attention implementation.
+A subset lies beside this file. VICO_TEST_DATA names a folder whose `fixtures/video_xl` holds all of them;
+with VICO_LONG_TESTS=1 every way of computing goes through every attention implementation.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import LONG
+from tiny_models import LONG
 
 from model.check_golden import ATTENTION, GoldenCheck, main
 from model.golden_cases import GoldenFolder
@@ -37,7 +37,8 @@ def whole():
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("name", case_names(SUBSET))
 def test_subset(subset, name):
-    subset.attention = ATTENTION if LONG or name in FLEX else ("eager", "sdpa")
+    short = ("sdpa",) if name.startswith("train") else ("eager", "sdpa")
+    subset.attention = ATTENTION if LONG or name in FLEX else short
     largest, _, missed = subset.run(name)
     assert not missed
     assert largest is not None

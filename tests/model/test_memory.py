@@ -175,6 +175,29 @@ def test_a_bad_frame_ends_the_call_and_not_the_memory(model):
     assert torch.equal(asked(model, memory), asked(model, model.compress(video, ratio=4, prefix_ids=PREFIX)))
 
 
+def test_a_pass_that_fails_leaves_the_memory_whole(model, monkeypatch):
+    """A full device in the last layer, say: the same frames can be compressed afterwards."""
+    video = pixels(40)
+    memory = model.compress(video[:5], ratio=DrawnRatio((2, 4), np.random.default_rng(1)), prefix_ids=PREFIX)
+    last = model.model.language_model.layers[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(last), "forward", lambda *_: (_ for _ in ()).throw(MemoryError("full")))
+        with pytest.raises(MemoryError):
+            memory.extend(video[5:14])
+    memory.extend(video[memory.frames :])
+    whole = model.compress(video, ratio=DrawnRatio((2, 4), np.random.default_rng(1)), prefix_ids=PREFIX)
+    assert memory.ratios == whole.ratios
+    assert torch.equal(asked(model, memory), asked(model, whole))
+
+
+def test_a_memory_can_be_moved_and_goes_its_own_way(model):
+    memory = model.compress(pixels(20), ratio=4, prefix_ids=PREFIX)
+    moved = memory.to("cpu")
+    assert torch.equal(asked(model, moved), asked(model, memory))
+    moved.extend(pixels(10))
+    assert (memory.frames, moved.frames) == (20, 30)
+
+
 def test_a_closed_stream_takes_no_frames(model):
     memory = model.compress(pixels(13), ratio=4, prefix_ids=PREFIX).close()
     with pytest.raises(ValueError, match="closed"):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from tiny_models import pixels, tiny_model
 
 MARK = 299

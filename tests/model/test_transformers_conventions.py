@@ -125,6 +125,29 @@ def test_sampling_follows_the_seed_and_gives_several_sequences(model):
     assert not torch.equal(found[0], found[2])
 
 
+def test_several_sequences_of_a_batch_keep_their_media(model):
+    ids = torch.tensor([[1, MARK, 2, MARK], [3, 4, 5, 6], [MARK, 7, 8, 9]])
+    video = pixels(12)
+    for media in ({"pixel_values": video}, {"visual_tokens": model.model.encode(video).detach()}):
+        settings = {"media_sizes": [3, 4, 5], "ratio": [2, 2, 4], "max_new_tokens": 3, "do_sample": False}
+        one = model.generate(input_ids=ids, **media, **settings)
+        two = model.generate(input_ids=ids, **media, **settings, num_beams=2, num_return_sequences=2)
+        best = model.generate(input_ids=ids, **media, **settings, num_beams=2)
+        assert two.shape == (6, 7)
+        assert torch.equal(two[::2], best)
+        assert torch.equal(one[:, :4], best[:, :4])
+
+
+def test_a_given_cache_is_left_alone_without_use_cache(model):
+    memory = model.compress(pixels(20), ratio=4, prefix_ids=[1])
+    cache = memory.cache()
+    with torch.no_grad():
+        first = model(torch.tensor([[5, 6]]), past_key_values=cache, use_cache=False).logits
+        again = model(torch.tensor([[5, 6]]), past_key_values=cache, use_cache=False).logits
+    assert torch.equal(first, again)
+    assert cache.columns == 0
+
+
 def test_beam_search_finds_what_is_at_least_as_likely(model):
     def score(ids: torch.Tensor) -> float:
         with torch.no_grad():

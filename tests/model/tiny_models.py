@@ -1,12 +1,16 @@
 """Tiny models: four visual tokens a frame, windows of twelve frames."""
 
+import os
+
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import CLIPVisionConfig, PreTrainedTokenizerFast, Qwen2Config
 
 from model.configuration import VideoXLConfig
 from model.modeling_video_xl import VideoXLForConditionalGeneration
-from model.processing_video_xl import VideoXLProcessor
+
+LONG = os.environ.get("VICO_LONG_TESTS") == "1"
+"""Whether the tests run at full count."""
 
 SIZE = 28  # side of a frame in pixels
 TOKENS_PER_FRAME = 4

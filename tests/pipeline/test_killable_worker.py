@@ -1,0 +1,143 @@
+"""The process that decodes may hang or crash; the one that asked goes on, and nothing is left behind."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.decode import UnreadableVideoError
+from pipeline.killable_worker import KillableWorker, Report, WorkerCrashedError, WorkerPool, WorkerStalledError
+from schemas.reasons import Reason
+from tests.builds import running
+
+LONG_S = 1000
+PATIENT_S = 60
+
+
+def answer(report: Report, value: int) -> tuple[int, int]:
+    report(0.5)
+    report(1.0)
+    return value, os.getpid()
+
+
+def sleep(report: Report) -> None:
+    time.sleep(LONG_S)
+
+
+def hang_like_a_decoder(report: Report) -> None:
+    """Holds the interpreter's lock: no thread and no signal handler of its process can run."""
+    ctypes.PyDLL(None).sleep(LONG_S)
+
+
+def abort(report: Report) -> None:
+    os.abort()
+
+
+def refuse(report: Report) -> None:
+    raise UnreadableVideoError(Reason.NO_PICTURE, "sound only")
+
+
+def take_long_but_report(report: Report, seconds: float) -> str:
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        time.sleep(0.2)
+        report((time.monotonic() - started) / seconds)
+    return "done"
+
+
+@pytest.fixture
+def worker() -> Iterator[KillableWorker]:
+    worker = KillableWorker()
+    yield worker
+    worker.close()
+
+
+def _works(worker: KillableWorker) -> int:
+    value, pid = worker.run(answer, 7, stall_seconds=PATIENT_S)
+    assert value == 7
+    return pid
+
+
+def test_a_job_runs_in_another_process_and_reports(worker: KillableWorker) -> None:
+    shares: list[float] = []
+    value, pid = worker.run(answer, 5, stall_seconds=PATIENT_S, on_progress=shares.append)
+    assert (value, shares) == (5, [0.5, 1.0])
+    assert pid != os.getpid()
+    assert _works(worker) == pid
+
+
+@pytest.mark.parametrize("job", [sleep, hang_like_a_decoder])
+def test_a_job_that_hangs_is_killed_and_the_worker_can_be_used_again(
+    worker: KillableWorker, job: Callable[[Report], None]
+) -> None:
+    before = _works(worker)
+    started = time.monotonic()
+    with pytest.raises(WorkerStalledError, match="no progress for 1 s"):
+        worker.run(job, stall_seconds=1)
+    assert time.monotonic() - started < PATIENT_S
+    with pytest.raises(ProcessLookupError):
+        os.kill(before, 0)
+    assert _works(worker) != before
+
+
+def test_a_job_that_crashes_is_told_and_the_worker_can_be_used_again(worker: KillableWorker) -> None:
+    with pytest.raises(WorkerCrashedError, match="exit code -6"):
+        worker.run(abort, stall_seconds=PATIENT_S)
+    _works(worker)
+
+
+def test_what_a_job_raises_comes_through_and_the_process_stays(worker: KillableWorker) -> None:
+    before = _works(worker)
+    with pytest.raises(UnreadableVideoError) as caught:
+        worker.run(refuse, stall_seconds=PATIENT_S)
+    assert (caught.value.reason, caught.value.detail) == (Reason.NO_PICTURE, "sound only")
+    assert _works(worker) == before
+
+
+def test_a_job_may_take_longer_than_the_limit_while_it_reports(worker: KillableWorker) -> None:
+    _works(worker)
+    assert worker.run(take_long_but_report, 4.5, stall_seconds=3) == "done"
+
+
+def test_a_pool_lends_each_worker_to_one_at_a_time_and_ends_them_all() -> None:
+    with WorkerPool(2) as pool, pool.borrow() as one, pool.borrow() as other:
+        pids = {_works(one), _works(other)}
+        assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+PARENT = """
+import time
+from pipeline.killable_worker import KillableWorker
+from tests.pipeline.test_killable_worker import answer, sleep
+
+worker = KillableWorker()
+worker.run(answer, 1, stall_seconds=60)
+print("ready", flush=True)
+worker.run(sleep, stall_seconds=1000)
+"""
+
+
+def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root)})
+    try:
+        assert parent.stdout.readline() == "ready\n"
+        assert len(running(parent.pid)) >= 2
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while running(parent.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert running(parent.pid) == []

@@ -1,0 +1,50 @@
+"""Picking a few frames out of a file gives the frame a player shows, with decord and without it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import decode
+from pipeline.decode import VideoFacts, pick_frames, read_facts
+from tests.numbered_videos import VARIANTS, read_number, write_numbered
+
+
+@pytest.mark.parametrize("reader", ["decord where it is right", "PyAV"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_picked_frames_are_the_ones_shown(
+    tmp_path: Path, variant: str, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"numbered{VARIANTS[variant].suffix}"
+    shown = write_numbered(path, variant, frames=300)
+    facts = read_facts(str(path))
+    if reader == "PyAV":
+        monkeypatch.setattr(decode, "_decord_reader", lambda path, facts: None)
+    times_s = np.sort(np.random.default_rng(5).uniform(0, facts.duration_s, 24)).tolist()
+
+    picked = list(pick_frames(str(path), facts, times_s))
+
+    for asked_s, (time_s, picture) in zip(times_s, picked, strict=True):
+        right = [frame for frame in shown if frame.time <= asked_s + 1e-9] or shown[:1]
+        assert read_number(picture) == right[-1].number
+        assert time_s == pytest.approx(float(right[-1].time), abs=1e-9)
+
+
+def test_decord_is_used_for_plain_files_and_never_for_those_it_gets_wrong(tmp_path: Path) -> None:
+    def uses_decord(variant: str) -> bool:
+        path = tmp_path / f"{variant}{VARIANTS[variant].suffix}"
+        write_numbered(path, variant, frames=100)
+        facts: VideoFacts = read_facts(str(path))
+        return decode._decord_reader(str(path), facts) is not None
+
+    pytest.importorskip("decord")
+    assert uses_decord("constant")
+    assert not uses_decord("edit_list")
+    assert not uses_decord("plain_ts")
+
+
+def test_same_time_twice_gives_the_same_frame_twice(tmp_path: Path) -> None:
+    path = tmp_path / "numbered.mp4"
+    write_numbered(path, "constant", frames=50)
+    numbers = [read_number(picture) for _, picture in pick_frames(str(path), read_facts(str(path)), [1.0, 1.0, 1.01])]
+    assert numbers == [25, 25, 25]
