@@ -98,9 +98,9 @@ def read_settings(argv: Sequence[str]) -> BuildVicoSettings:
 
 def _wrong_call(settings: BuildVicoSettings) -> str | None:
     """What makes the call impossible, found before any work starts."""
+    from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
-    from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.sources import SourceError, find_sources
 
     try:
@@ -141,9 +141,8 @@ def _build(settings: BuildVicoSettings) -> int:
     code = _say_result(result.manifest, out)
     if result.unfinished:
         return _complain(
-            f"{result.unfinished} videos are left: {result.why_unfinished}
-What is finished is a whole data set; the "
-            "same command goes on.", STOPPED)
+            f"{result.unfinished} videos are left: {result.why_unfinished}\n"
+            "What is finished is a whole data set; the same command goes on.", STOPPED)
     return code
 
 
@@ -168,8 +167,8 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
 def _say_served(served: dict[str, Any]) -> None:
     for row in served["usage"]:
         print(f"  {row['role']} by {row['model']}: {row['questions']} questions, {row['unusable']} without a usable "
-              f"answer; {row['prompt_tokens']} + {row['completion_tokens']} tokens, {row['seconds']:.0f} model seconds, "
-              f"cost {row['cost']:.4f}")
+              f"answer; {row['prompt_tokens']} + {row['completion_tokens']} tokens, {row['seconds']:.0f} seconds of "
+              f"the model, cost {row['cost']:.4f}")
 
 
 def _what_is_wrong(error: Exception) -> str:

@@ -125,7 +125,8 @@ class ServedCaptioner:
             clip_index=clip.clip_index, caption=_said(said), sentences=said.sentences, captioner=self.name,
             setting=said.setting or None, subjects=said.subjects, actions=said.actions,
             on_screen_text=said.on_screen_text, key_events=[_event(clip, event) for event in said.key_events],
-            subtitles=self._subtitles_of(video, clip.start_s, clip.end_s), model=self._model, prompt=PROMPT, answer_key=reply.key)
+            subtitles=self._subtitles_of(video, clip.start_s, clip.end_s), model=self._model, prompt=PROMPT,
+            answer_key=reply.key)
 
 
 def clip_schema(seconds: int) -> dict[str, Any]:

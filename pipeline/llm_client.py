@@ -175,7 +175,7 @@ class AdaptiveLimit:
     """
 
     _HOLDS = 3.0
-    """Latency holds while it is below so many times the best mean seen: a batching server slows a little as it fills."""
+    """Latency holds while it is below so many times the best mean: a batching server slows a little as it fills."""
 
     def __init__(self, most: int, first: int = 16) -> None:
         self._most = most
@@ -408,8 +408,9 @@ class LlmClient:
             usage = said.get("usage") or {}
             message = choice["message"]
             refusal = message.get("refusal")
+            ended = "refusal" if refusal else choice.get("finish_reason") or "stop"
             answer = Answer(
-                refusal or message.get("content") or "", "refusal" if refusal else choice.get("finish_reason") or "stop",
+                refusal or message.get("content") or "", ended,
                 int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), round(seconds, 3))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise _TroubleError("half_answer", f"not a whole answer: {text[:_LONGEST_WORDS]}") from None

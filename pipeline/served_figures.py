@@ -17,7 +17,9 @@ from pipeline.served_models import Usage
 from schemas.build_config import BuildConfig
 
 
-def served_figures(config: BuildConfig, caption_products: Sequence[Path], clue_products: Sequence[Path]) -> dict[str, Any]:
+def served_figures(
+    config: BuildConfig, caption_products: Sequence[Path], clue_products: Sequence[Path]
+) -> dict[str, Any]:
     """The manifest's part about served models; empty for a build without any."""
     if "served" not in (config.captioner, config.orderer):
         return {}
