@@ -17,7 +17,7 @@ from typing import Any
 
 KINDS = ("429", "500", "503", "hang", "half", "drop", "wrong_json", "wrong_shape", "cut_off", "empty")
 IN_THE_ANSWER = frozenset({"wrong_json", "wrong_shape", "cut_off", "empty"})
-"""Faults of what is said. They fall on the first request about the same thing only, as a model told its fault mends it."""
+"""Faults of what is said: only on the first request about a thing, as a model that is told its fault mends it."""
 _HANGS_S = 600
 
 
@@ -174,12 +174,14 @@ def right_answer(said: dict[str, Any]) -> str:
     if "sentences" in schema["properties"]:
         last = schema["properties"]["key_events"]["items"]["properties"]["end_second"]["maximum"]
         return json.dumps({
-            "setting": f"a {words[0]} place", "subjects": [words[1], words[2]], "on_screen_text": [], "actions": ["moves"],
+            "setting": f"a {words[0]} place", "subjects": [words[1], words[2]], "actions": ["moves"],
+            "on_screen_text": [],
             "sentences": [f"A {words[0]} {words[1]} {words[2]} {words[3]} the {words[4]}.",
                           f"The {words[5]} {words[6]} near a {words[7]}."],
-            "key_events": [{"start_second": 0, "end_second": last, "text": f"{words[3]} {words[4]} {words[8]} begins"}]})
+            "key_events": [
+                {"start_second": 0, "end_second": last, "text": f"{words[3]} {words[4]} {words[8]} begins"}]})
     if "clues" in schema["properties"]:
-        return json.dumps({"clues": [clue for clue in _one_clue_a_clip(schema)]})
+        return json.dumps({"clues": _one_clue_a_clip(schema)})
     return json.dumps({"order": list(range(1, schema["properties"]["order"]["maxItems"] + 1))})
 
 
