@@ -85,6 +85,8 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
             products, rejected, unfinished = _run_videos(shop, found, runner)
         manifest = write_shards_task(shop, products, rejected, target)
         if models is not None:
+            for role, counts in models.counts().items():
+                journal.say("done", "requests", role, counts=counts)
             publish_served(manifest, models.counts())
         journal.say("done", "run", "data set")
         journal.close()

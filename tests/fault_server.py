@@ -5,6 +5,7 @@ what a faultless server would have said. Faults fall on a share of the requests,
 """
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import json
@@ -14,6 +15,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.llm_client import Message, Request
 
 KINDS = ("429", "500", "503", "hang", "half", "drop", "wrong_json", "wrong_shape", "cut_off", "empty")
 IN_THE_ANSWER = frozenset({"wrong_json", "wrong_shape", "cut_off", "empty"})
@@ -25,8 +28,8 @@ _HANGS_S = 600
 class Seen:
     """A request as it came."""
 
-    digest: str
-    """Hash of its body."""
+    key: str
+    """The key under which its answer is to be stored, worked out from what came."""
     schema_name: str
     outcome: str
     """A kind of fault, or answered."""
@@ -129,8 +132,7 @@ class FaultServer:
         said = json.loads(body)
         fault = self._fault(said)
         name = said["response_format"]["json_schema"]["name"]
-        self.seen.append(Seen(hashlib.sha256(body).hexdigest(), name, fault or "answered", self._loop.time(),
-                              self._in_flight))
+        self.seen.append(Seen(_key(said), name, fault or "answered", self._loop.time(), self._in_flight))
         await asyncio.sleep(self._dice.uniform(*self._delay))
         if fault in ("429", "500", "503"):
             more = {"retry-after": self._retry_after} if fault == "429" else {}
@@ -165,6 +167,18 @@ class FaultServer:
         if fault == "cut_off":
             return right[: len(right) // 2], "length"
         return wrong.get(fault or "", right), "stop"
+
+
+def _key(said: dict[str, Any]) -> str:
+    """The key of the request that a body was made from."""
+    def part(piece: dict[str, Any]) -> str | bytes:
+        return piece["text"] if piece["type"] == "text" else base64.b64decode(
+            piece["image_url"]["url"].removeprefix("data:image/jpeg;base64,"))
+
+    shape = said["response_format"]["json_schema"]
+    return Request(
+        said["model"], tuple(Message(turn["role"], tuple(map(part, turn["content"]))) for turn in said["messages"]),
+        shape["name"], shape["schema"], said["max_tokens"], said["temperature"]).key()
 
 
 def right_answer(said: dict[str, Any]) -> str:
