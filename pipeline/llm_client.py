@@ -269,6 +269,7 @@ class LlmClient:
         self._price_in, self._price_out = price_in, price_out
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._largest_prompt = 0
+        self._first = asyncio.Lock()
         self._answered_at = time.monotonic()
         self._answered = 0
         self._down = False
@@ -298,9 +299,14 @@ class LlmClient:
             ServerRefusesError: no request can succeed as things are set up.
             ServersDownError: no server answers.
         """
-        prompt, answer = self._largest_prompt, request.max_tokens
-        async with self._budget.hold(prompt + answer, self.cost(prompt, answer)):
-            return await self._ask(request.body())
+        if self._budget.limited and not self._largest_prompt:
+            async with self._first:  # alone, as it is not known yet what a prompt takes
+                return await self._ask_within_budget(request)
+        return await self._ask_within_budget(request)
+
+    def expect_prompt(self, tokens: int) -> None:
+        """Let the budget reserve so many tokens at least for a prompt, as earlier ones took."""
+        self._largest_prompt = max(self._largest_prompt, tokens)
 
     async def count_tokens(self, model: str, texts: Sequence[str]) -> list[int] | None:
         """Tokens of each text, counted by the model's own tokenizer; None where the server has no such service.
@@ -323,12 +329,17 @@ class LlmClient:
         for server in self._servers:
             await server.client.close()
 
+    async def _ask_within_budget(self, request: Request) -> Answer:
+        prompt, answer = self._largest_prompt, request.max_tokens
+        async with self._budget.hold(prompt + answer, self.cost(prompt, answer)):
+            return await self._ask(request.body())
+
     async def _ask(self, body: bytes) -> Answer:
         answer = await self._with_retries(body, "chat/completions", self._read)
         if isinstance(answer, str):
             return Answer(answer, "failed", 0, 0, 0.0)
         if answer.finish_reason != "refused":
-            self._largest_prompt = max(self._largest_prompt, answer.prompt_tokens)
+            self.expect_prompt(answer.prompt_tokens)
             self._budget.spend(answer.prompt_tokens + answer.completion_tokens,
                                self.cost(answer.prompt_tokens, answer.completion_tokens))
         return answer

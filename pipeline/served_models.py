@@ -190,7 +190,7 @@ class ServedModels:
                 if not repairs_left or not answer.final:
                     return Reply(first_key, reason=_REASONS.get(answer.finish_reason, Reason.ANSWER_UNUSABLE),
                                  detail=str(fault), raw=answer.text, answers=answers)
-                request = question.request.and_then(*_complaint(answer, fault))
+                request = question.request.and_then(*_complaint(answer, fault, repairs_left))
         raise AssertionError("unreachable: the last round returns")
 
     async def _answer(self, key: str, request: Request, question: Question) -> Answer:
@@ -237,7 +237,9 @@ class ServedModels:
             record = self._store.find(key)
             if record and "text" in record and record["role"] in self._clients:
                 prompt, completion = record["prompt_tokens"], record["completion_tokens"]
-                self._budget.spend(prompt + completion, self._clients[record["role"]].cost(prompt, completion))
+                client = self._clients[record["role"]]
+                self._budget.spend(prompt + completion, client.cost(prompt, completion))
+                client.expect_prompt(prompt)
 
     async def _close(self) -> None:
         tasks = list(self._asking.values())
@@ -281,9 +283,12 @@ def _read(answer: Answer, question: Question) -> Any:
     return question.read(answer.text)
 
 
-def _complaint(answer: Answer, fault: UnusableAnswerError) -> tuple[Message, Message]:
-    """The answer, cut short, and what is wrong with it; together at most REPAIR_BYTES."""
-    repair = load_prompt("repair.v1").fill(fault=_cut(str(fault), 300))
+def _complaint(answer: Answer, fault: UnusableAnswerError, left: int) -> tuple[Message, Message]:
+    """The answer, cut short, and what is wrong with it; together at most REPAIR_BYTES.
+
+    It says how many tries are left, so that the same fault twice is not the same request twice.
+    """
+    repair = load_prompt("repair.v1").fill(fault=_cut(str(fault), 300), left=str(left))
     return (Message("assistant", (_cut(answer.text, _REPEATED_BYTES) or "(nothing)",)), Message("user", (repair,)))
 
 

@@ -49,9 +49,9 @@ class FaultServer:
 
         Args:
             fault_share: share of the requests that meet a fault.
-            kinds: the faults, as likely as each other.
+            kinds: the faults, which take turns.
             key: the only key it takes, and shouts in every error; None for none.
-            seed: of the choice of faults and delays.
+            seed: of the choice of requests and delays, and the fault that comes first.
             delay_s: seconds before an answer, or a range to draw from.
             say: the answer to a request's body, in place of `right_answer`.
             counts_tokens: whether there is a /tokenize.
@@ -64,6 +64,7 @@ class FaultServer:
         self.most_in_flight = 0
         self._in_flight = 0
         self._spoilt: set[str] = set()
+        self._turn = seed
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._port = 0
@@ -153,7 +154,8 @@ class FaultServer:
     def _fault(self, said: dict[str, Any]) -> str | None:
         if self._dice.random() >= self._share:
             return None
-        fault = self._dice.choice(self._kinds)
+        fault = self._kinds[self._turn % len(self._kinds)]
+        self._turn += 1
         if fault in IN_THE_ANSWER:
             about = _about(said)
             if about in self._spoilt:
