@@ -19,7 +19,7 @@ import json
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -315,7 +315,7 @@ class LlmClient:
         """
         async def count(text: str) -> Any:
             body = _json({"model": model, "prompt": text, "add_special_tokens": False})
-            return await self._with_retries(body, "tokenize", _read_count)
+            return await self._with_retries(lambda: body, "tokenize", _read_count)
 
         try:
             first = [await count(text) for text in texts[:1]]
@@ -332,10 +332,10 @@ class LlmClient:
     async def _ask_within_budget(self, request: Request) -> Answer:
         prompt, answer = self._largest_prompt, request.max_tokens
         async with self._budget.hold(prompt + answer, self.cost(prompt, answer)):
-            return await self._ask(request.body())
+            return await self._ask(request)
 
-    async def _ask(self, body: bytes) -> Answer:
-        answer = await self._with_retries(body, "chat/completions", self._read)
+    async def _ask(self, request: Request) -> Answer:
+        answer = await self._with_retries(request.body, "chat/completions", self._read)
         if isinstance(answer, str):
             return Answer(answer, "failed", 0, 0, 0.0)
         if answer.finish_reason != "refused":
@@ -344,8 +344,11 @@ class LlmClient:
                                self.cost(answer.prompt_tokens, answer.completion_tokens))
         return answer
 
-    async def _with_retries(self, body: bytes, path: str, read: Any) -> Any:
-        """What `read` makes of the answer; the last trouble's words when others are answered and this one never."""
+    async def _with_retries(self, body: Callable[[], bytes], path: str, read: Any) -> Any:
+        """What `read` makes of the answer; the last trouble's words when others are answered and this one never.
+
+        The body is made when there is a place for it: those who wait would fill the memory with theirs.
+        """
         if not self.in_flight and not self._down:
             self._answered_at = time.monotonic()  # nobody was asked, so nobody was silent
         answered_before, tries = self._answered, 0
@@ -353,7 +356,7 @@ class LlmClient:
             async with self._seat() as server:
                 sent_at = time.monotonic()
                 try:
-                    return await self._send(server, body, path, read, sent_at)
+                    return await self._send(server, body(), path, read, sent_at)
                 except _TroubleError as error:
                     trouble = error
                     self.counts[trouble.what] += 1
