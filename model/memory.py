@@ -70,7 +70,7 @@ class Memory:
         self.state = state
         self._rows = rows
         self._raw_VC = raw_VC
-        self._provisional: KeptRows | None = None
+        self._provisional: tuple[KeptRows, int] | None = None  # rows and ratio of the unfinished window
 
     @classmethod
     @torch.no_grad()
@@ -219,15 +219,16 @@ class Memory:
                 few visual tokens for the ratio.
         """
         self._check_model(model or self._model)
-        shared = self._rows
+        shared, ratios = self._rows, self.ratios
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
                 ratio = self._last_ratio(_own(self.state.ratio))
-                self._provisional = KeptRows(self._rows.layers, self._rows.view())
-                self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._provisional)
-            shared = self._provisional
-        return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions)])
+                rows = KeptRows(self._rows.layers, self._rows.view())
+                self._compress(self._raw_VC, [self.raw_tokens], [ratio], rows)
+                self._provisional = rows, ratio
+            shared, ratios = self._provisional[0], (*ratios, self._provisional[1])
+        return StreamCaches([StreamCache(KeptRows(shared.layers, shared.view()), self.state.positions, ratios)])
 
     def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""

@@ -206,6 +206,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         hidden = self._run(streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep)
         logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
         loss = None if labels is None else token_loss(logits, labels, attention_mask, question_ids)
+        for cache, stream in zip(caches.streams, streams, strict=True):
+            cache.ratios += stream.ratios
         caches.columns += columns
         output = VideoXLOutput(
             loss=loss,

@@ -10,14 +10,15 @@ from model.rotary import Positions
 
 @dataclass
 class StreamCache:
-    """One stream: the rows it kept, and how its positions become angles."""
+    """One stream: the rows it kept, how its positions become angles, and the ratio of each window in it."""
 
     rows: KeptRows
     positions: Positions
+    ratios: tuple[int, ...] = ()
 
     def copy(self) -> "StreamCache":
         """A stream that can go on by itself."""
-        return StreamCache(self.rows.copy(), self.positions)
+        return StreamCache(self.rows.copy(), self.positions, self.ratios)
 
 
 @dataclass

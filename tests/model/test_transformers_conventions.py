@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Aut
 import model as package
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
+from model.ratio_choice import DrawnRatio
 
 MARK = 299
 
@@ -168,6 +169,15 @@ def test_generation_streams(model, processor):
     thread.join()
     new = model.generate(**video_inputs(), max_new_tokens=6, do_sample=False)[0, 5:]
     assert text == processor.tokenizer.decode(new)
+
+
+def test_generation_tells_the_ratios_it_drew(model):
+    choice = DrawnRatio((2, 4, 8), np.random.default_rng(3))
+    inputs = {**video_inputs(40), "ratio": choice.copy()}
+    drawn = model.generate(**inputs, max_new_tokens=2, return_dict_in_generate=True).past_key_values.streams[0].ratios
+    memory = model.compress(pixels(40), ratio=choice, prefix_ids=[1])
+    assert len(set(drawn)) > 1
+    assert memory.cache().streams[0].ratios == drawn
 
 
 def test_calls_go_on_from_a_cache(model):
