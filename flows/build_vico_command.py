@@ -40,14 +40,6 @@ class BuildVicoSettings(BuildConfig, BaseSettings):
     out: Annotated[str, Field(description="output folder; a build that was stopped there goes on")]
     config: Annotated[str | None, Field(description="a YAML file with any of these choices")] = None
 
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, **_: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the YAML file, then the environment."""
-        return init_settings, env_settings
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
@@ -102,6 +94,9 @@ def _wrong_call(settings: BuildVicoSettings) -> str | None:
     from pipeline.captions import make_captioner
     from pipeline.sources import SourceError, find_sources
 
+    for name in (settings.out, *settings.captions):
+        if not _is_utf8(name):
+            return f"{name!r}: the name is not UTF-8, which Prefect cannot store; give it another one"
     try:
         find_sources(settings.sources)
         make_captioner(settings)
@@ -111,6 +106,15 @@ def _wrong_call(settings: BuildVicoSettings) -> str | None:
     except OSError as error:
         return f"--out {settings.out}: {error.strerror}"
     return None
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _as_utf8(name: str) -> str:
+    """How to name a source to Prefect, which stores what a flow is given as JSON: file names may be any bytes."""
+    return name if _is_utf8(name) else Path(name).absolute().as_uri()
 
 
 def _build(settings: BuildVicoSettings) -> int:
@@ -126,7 +130,8 @@ def _build(settings: BuildVicoSettings) -> int:
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl"):
-                    result = build_vico(sources=settings.sources, out=settings.out, config=config)
+                    result = build_vico(
+                        sources=[_as_utf8(name) for name in settings.sources], out=settings.out, config=config)
             except OutputInUseError as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
