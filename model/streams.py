@@ -82,7 +82,6 @@ def _read_stream(
     sizes: list[int],
     ratio: RatioChoice,
     config: VideoXLConfig,
-    first_crop: int,
     questions: Tensor,
 ) -> Stream:
     if ids.numel() == 0:
