@@ -3,7 +3,6 @@
 import csv
 import difflib
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from schemas.records import Source
 
@@ -34,7 +34,8 @@ class ListEntry(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    source: Annotated[str, Field(min_length=1, validation_alias=AliasChoices("source", "path", "video", "file"))]
+    source: Annotated[str, Field(
+        pattern=r"^[^\x00]+$", validation_alias=AliasChoices("source", "path", "video", "file"))]
     title: str | None = None
     domain: str | None = None
     language: str | None = None
@@ -121,9 +122,9 @@ def _lines(suffix: str, text: str) -> Iterable[tuple[int, dict[str, Any]]]:
 
 def _json_line(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON: {error.msg}") from error
+        return from_json(line)  # unlike json.loads it refuses half characters, which no table can hold
+    except ValueError as error:
+        raise ValueError(f"line {number} is not JSON: {error}") from error
 
 
 def _inside(entry: str) -> str:
