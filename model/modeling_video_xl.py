@@ -16,9 +16,11 @@ Where the published code does not work, this does the following, and agrees with
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
@@ -133,6 +135,37 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         self.model = VideoXLModel(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *arguments: Any,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As for every transformers model, but a checkpoint that does not fit is refused, not filled up at random.
+
+        Raises:
+            ValueError: it is another kind of model, damaged, or has weights missing or too many; lists which.
+        """
+        source = pretrained_model_name_or_path
+        if "config" not in kwargs:
+            kind = cls.config_class.get_config_dict(source)[0].get("model_type")
+            if kind != cls.config_class.model_type:
+                raise ValueError(
+                    f"{source} holds a model of type {kind!r}, not {cls.config_class.model_type!r}; a published "
+                    "Video-XL checkpoint is converted by python -m model.convert"
+                )
+        try:
+            model, info = super().from_pretrained(source, *arguments, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise ValueError(f"the weights in {source} are damaged: {error}") from error
+        problems = [f"{key}: missing" for key in sorted(info["missing_keys"])]
+        problems += [f"{key}: no such weight" for key in sorted(info["unexpected_keys"])]
+        if problems:
+            raise ValueError("\n  - ".join([f"{source} is not a whole Video-XL checkpoint:", *problems]))
+        return (model, info) if output_loading_info else model
 
     def get_input_embeddings(self) -> nn.Module:
         """The token embedding."""
