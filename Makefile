@@ -19,7 +19,8 @@ $(VENV)/.installed: pyproject.toml
 
 ifdef VIDEO
 demo: $(VENV)/.installed
-	$(BIN)/build-vico '$(VIDEO)' --out $(DEMO)
+	$(BIN)/build-vico '$(VIDEO)' --out $(DEMO)/film
+	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/film"
 else
 demo: $(VENV)/.installed
 	mkdir -p $(DEMO)

@@ -4,23 +4,17 @@ Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be made, 4 
 """
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    CliPositionalArg,
-    CliSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-    YamlConfigSettingsSource,
-)
 
 from schemas.build_config import BuildConfig
+from schemas.choices import ChoiceFileError, read_choices
 
 # Prefect, and all that imports it, is imported inside functions: its settings must be in place first, and
 # the spawned decoding processes import this module again.
@@ -28,25 +22,11 @@ from schemas.build_config import BuildConfig
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
 
-class BuildVicoSettings(BuildConfig, BaseSettings):
-    """Make a VICO data set from long videos. Choices come from flags, else from the YAML file of --config,
-    else from environment variables (VICO_CLIP_SECONDS=10 and so on)."""
+class BuildVicoChoices(BuildConfig):
+    """What the command can be told."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="VICO_", cli_kebab_case=True, cli_hide_none_type=True, cli_implicit_flags=True, extra="forbid")
-
-    sources: CliPositionalArg[list[str]] = Field(
-        description="video files, folders, or lists of files (.txt, .csv, .jsonl)")
-    out: Annotated[str, Field(description="output folder; a build that was stopped there goes on")]
-    config: Annotated[str | None, Field(description="a YAML file with any of these choices")] = None
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, **_: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the YAML file, then the environment."""
-        return init_settings, env_settings
+    sources: Annotated[list[str], Field(min_length=1)]
+    out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on")]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,67 +41,71 @@ def run(argv: Sequence[str]) -> int:
         The exit code.
     """
     try:
-        settings = read_settings(argv)
-    except (ValidationError, SettingsError, OSError) as error:
+        choices = read_command_line(argv)
+    except ValidationError as error:
         return _complain(_what_is_wrong(error), WRONG_CALL)
-    fault = _wrong_call(settings)
+    except (ChoiceFileError, json.JSONDecodeError) as error:
+        return _complain(str(error), WRONG_CALL)
+    fault = _wrong_call(choices)
     if fault:
         return _complain(fault, WRONG_CALL)
-    return _build(settings)
+    return _build(choices)
 
 
-def read_settings(argv: Sequence[str]) -> BuildVicoSettings:
+def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
     """The choices a command line makes.
 
     Raises:
-        ValidationError: a choice is not possible.
+        ChoiceFileError: the file of --config cannot be used.
+        pydantic.ValidationError: a choice is not possible.
         SystemExit: an option does not exist, or help was asked for.
     """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--config")
-    yaml_file = finder.parse_known_args(argv)[0].config
-    if yaml_file and not Path(yaml_file).is_file():
-        raise FileNotFoundError(f"--config {yaml_file}: no such file")
-
-    class Settings(BuildVicoSettings):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource, **_: Any,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            flags = CliSettingsSource(settings_cls, cli_prog_name="build-vico", cli_parse_args=list(argv))
-            return flags, YamlConfigSettingsSource(settings_cls, yaml_file=yaml_file), env_settings
-
-    Settings.__doc__ = BuildVicoSettings.__doc__
-    return Settings()
+    parser = argparse.ArgumentParser(
+        prog="build-vico", allow_abbrev=False, description="Make a VICO data set from long videos.",
+        epilog="Choices come from flags, else from the YAML file of --config, else from environment variables "
+               "(VICO_CLIP_SECONDS=10). Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be "
+               "made, 4 stopped and resumable.")
+    parser.add_argument(
+        "sources", nargs="*", default=None, type=_as_unicode, metavar="SOURCE",
+        help="video files, folders, or lists of files (.txt, .csv, .jsonl)")
+    return read_choices(BuildVicoChoices, parser, argv, os.environ)
 
 
-def _wrong_call(settings: BuildVicoSettings) -> str | None:
+def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
+    from flows.output_lock import OutputInUseError, only_run
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.sources import SourceError, find_sources
 
     try:
-        find_sources(settings.sources)
-        make_captioner(settings)
-        Path(settings.out, ".work").mkdir(parents=True, exist_ok=True)
-        for folder in settings.answers:
+        find_sources(choices.sources)
+        make_captioner(choices)
+        for folder in choices.answers:
             answers_in(Path(folder))
-    except (SourceError, CaptionFileError, AnswersMissingError) as error:
+        # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
+        with only_run(Path(choices.out)):
+            pass
+    except (SourceError, CaptionFileError, AnswersMissingError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
-        return f"--out {settings.out}: {error.strerror}"
+        return f"--out {choices.out}: {error.strerror}"
     return None
 
 
-def _build(settings: BuildVicoSettings) -> int:
+def _as_unicode(name: str) -> str:
+    """A file name may be any bytes, but Prefect stores what a flow is given as JSON: then its URL is given."""
+    is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return name if is_unicode else Path(name).absolute().as_uri()
+
+
+def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
-    out = Path(settings.out)
-    config = BuildConfig(**settings.model_dump(include=set(BuildConfig.model_fields)))
+    out = Path(choices.out)
+    config = BuildConfig(**choices.model_dump(include=set(BuildConfig.model_fields)))
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, build_vico
@@ -129,7 +113,7 @@ def _build(settings: BuildVicoSettings) -> int:
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl"):
-                    result = build_vico(sources=settings.sources, out=settings.out, config=config)
+                    result = build_vico(sources=choices.sources, out=choices.out, config=config)
             except OutputInUseError as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
@@ -171,16 +155,15 @@ def _say_served(served: dict[str, Any]) -> None:
               f"the model, cost {row['cost']:.4f}")
 
 
-def _what_is_wrong(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
+def _what_is_wrong(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
-        if fault["type"] == "missing" and name == "sources":
+        name = str(fault["loc"][0]).replace("_", "-") if fault["loc"] else ""
+        if name == "sources":
             lines.append("name at least one video, folder or list; build-vico --help shows how")
         else:
-            lines.append(f"--{name}: {fault['msg']}" if name else fault["msg"].removeprefix("Value error, "))
+            said = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"--{name}: {said}" if name else said)
     return "\n".join(lines)
 
 

@@ -38,7 +38,7 @@ def attend(q_HLD: Tensor, k_HSD: Tensor, v_HSD: Tensor, scale: float, causal: bo
     else:
         out, lse = _attend_by_hand(q, k, v, scale, causal)
     out = out.to(torch.promote_types(torch.float32, out.dtype))
-    return (out, lse) if q_HLD.dim() == 4 else (out[0], lse[0])
+    return (out, lse) if q_HLD.dim() == 4 else (out.squeeze(0), lse.squeeze(0))
 
 
 def _attend_by_hand(q: Tensor, k: Tensor, v: Tensor, scale: float, causal: bool) -> Partial:

@@ -24,13 +24,12 @@ class Stream:
         parts: text and spans of visual tokens, in order.
         places: for each id of the prompt, marks included, its place among all tokens of the stream. A mark's
             place is the medium's last visual token: what is predicted there is the token behind the mark.
-        first_crop, crops: which of the batch's frames and tiles are this sample's.
+        crops: how many frames and tiles its media have.
     """
 
     ids: Tensor
     parts: list[Part]
     places: list[int]
-    first_crop: int
     crops: int
 
     @property
@@ -65,16 +64,17 @@ def read_streams(
             f"the prompts hold {sum(marks)} media marks, but {len(media_sizes)} media were given: write one mark "
             "for each video or image, where it belongs"
         )
-    if any(size < 1 for size in media_sizes):
-        raise ValueError(f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each")
+    for number, size in enumerate(media_sizes):
+        if size < 1:
+            raise ValueError(f"medium {number} has {int(size)} frames: give at least one frame each")
     for ratio in ratios:
         check_ratio(ratio, config)
-    streams, medium, crop = [], 0, 0
+    streams, medium = [], 0
     questions_of_samples = questions_of_samples or [torch.zeros_like(ids) for ids in ids_of_samples]
     for ids, count, ratio, questions in zip(ids_of_samples, marks, ratios, questions_of_samples, strict=True):
         sizes = [int(size) for size in media_sizes[medium : medium + count]]
-        streams.append(_read_stream(ids, sizes, ratio, config, crop, questions))
-        medium, crop = medium + count, crop + sum(sizes)
+        streams.append(_read_stream(ids, sizes, ratio, config, questions))
+        medium += count
     return streams
 
 
@@ -83,7 +83,6 @@ def _read_stream(
     sizes: list[int],
     ratio: RatioChoice,
     config: VideoXLConfig,
-    first_crop: int,
     questions: Tensor,
 ) -> Stream:
     if ids.numel() == 0:
@@ -107,7 +106,7 @@ def _read_stream(
         Visual(tokens, next(chosen)) if visual else Text(tokens, blind=question > 0)
         for (visual, question), tokens in runs
     ]
-    return Stream(ids[~is_mark], parts, places, first_crop, sum(sizes))
+    return Stream(ids[~is_mark], parts, places, sum(sizes))
 
 
 def _check_questions(questions: Tensor, is_mark: Tensor) -> None:

@@ -39,6 +39,7 @@ _WORTH_A_RETRY = frozenset({408, 409, 425, 429})
 _REFUSALS_AT_FIRST = 8
 """So many refused requests before any was answered mean that the setup is wrong, not the requests."""
 _LONGEST_WORDS = 500
+_POOL = 32
 
 
 class ServerRefusesError(Exception):
@@ -216,12 +217,21 @@ class _Server:
 
     def __init__(self, url: str, key: str | None, most: int, timeout_s: float) -> None:
         self.url = url
-        self.client = openai.AsyncOpenAI(
-            base_url=url, api_key=key or "none", max_retries=0, timeout=openai.Timeout(timeout_s, connect=10.0))
+        # Several connection pools, as a pool looks through all its connections for every request.
+        self.clients = [
+            openai.AsyncOpenAI(
+                base_url=url, api_key=key or "none", max_retries=0, timeout=openai.Timeout(timeout_s, connect=10.0))
+            for _ in range(-(-most // _POOL))]
+        self._turn = 0
         self.limit = AdaptiveLimit(most)
         self.in_flight = 0
         self.closed_until = float("-inf")
         self.failures = 0
+
+    def next_client(self) -> openai.AsyncOpenAI:
+        """The clients in turns."""
+        self._turn = (self._turn + 1) % len(self.clients)
+        return self.clients[self._turn]
 
     @property
     def out(self) -> bool:
@@ -327,7 +337,8 @@ class LlmClient:
     async def close(self) -> None:
         """Close all connections."""
         for server in self._servers:
-            await server.client.close()
+            for client in server.clients:
+                await client.close()
 
     async def _ask_within_budget(self, request: Request) -> Answer:
         prompt, answer = self._largest_prompt, request.max_tokens
@@ -374,7 +385,7 @@ class LlmClient:
         try:
             # A server that sends a byte now and then would never meet the client's own timeout.
             async with asyncio.timeout(self._timeout_s):
-                text = await server.client.post(
+                text = await server.next_client().post(
                     _path(server.url, path), content=body, cast_to=str,
                     options={"headers": {"content-type": "application/json"}})
         except (TimeoutError, openai.APITimeoutError):

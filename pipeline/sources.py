@@ -2,14 +2,16 @@
 
 import csv
 import difflib
-import json
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path, PurePath
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 
 from schemas.records import Source
 
@@ -32,7 +34,8 @@ class ListEntry(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    source: Annotated[str, Field(min_length=1, validation_alias=AliasChoices("source", "path", "video", "file"))]
+    source: Annotated[str, Field(
+        pattern=r"^[^\x00]+$", validation_alias=AliasChoices("source", "path", "video", "file"))]
     title: str | None = None
     domain: str | None = None
     language: str | None = None
@@ -46,7 +49,7 @@ def find_sources(names: Sequence[str]) -> list[Source]:
 
     Args:
         names: video files, folders (searched through), or lists: .txt with a path a line, .csv with a
-            header, .jsonl. Paths in a list are relative to the list.
+            header, .jsonl. Paths in a list are relative to the list. A file: URL stands for its path.
 
     Raises:
         SourceError: a name does not exist, a list is broken, or nothing was named.
@@ -61,7 +64,9 @@ def find_sources(names: Sequence[str]) -> list[Source]:
 
 
 def _expand(name: str) -> Iterator[Source]:
-    if "://" in name:
+    if name.startswith("file:///"):
+        name = os.fsdecode(unquote_to_bytes(name.removeprefix("file://")))
+    elif "://" in name:
         raise SourceError(f"{name}: only files, folders and lists of files can be read; fetch it first")
     path = Path(name)
     if path.is_dir():
@@ -85,7 +90,7 @@ def _folder(folder: Path) -> Iterator[Source]:
 
 def _list(path: Path) -> Iterator[Source]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
         for number, values in _lines(path.suffix.lower(), text):
             entry = _entry(number, values)
             target = path.parent / entry.source
@@ -104,15 +109,22 @@ def _entry(number: int, values: Any) -> ListEntry:
 
 
 def _lines(suffix: str, text: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    lines = text.splitlines()
     if suffix == ".csv":
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         # An empty cell says nothing; it is not an empty title.
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            yield number, {key: value for key, value in row.items() if value and key}
-    for number, line in enumerate(lines if suffix != ".csv" else [], start=1):
-        if not line.strip() or (suffix == ".txt" and line.startswith("#")):
-            continue
-        yield number, json.loads(line) if suffix == ".jsonl" else {"source": line.strip()}
+        yield from ((reader.line_num, {key: value for key, value in row.items() if value and key}) for row in reader)
+        return
+    # Only line feeds end a line: str.splitlines would cut titles at the separators of Unicode.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and not (suffix == ".txt" and line.startswith("#")):
+            yield number, _json_line(number, line) if suffix == ".jsonl" else {"source": line.strip()}
+
+
+def _json_line(number: int, line: str) -> Any:
+    try:
+        return from_json(line)  # unlike json.loads it refuses half characters, which no table can hold
+    except ValueError as error:
+        raise ValueError(f"line {number} is not JSON: {error}") from error
 
 
 def _inside(entry: str) -> str:
