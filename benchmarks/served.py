@@ -118,7 +118,8 @@ def _vllms_client(arguments: argparse.Namespace, data: Path, results: Path) -> f
         [arguments.python, "-c", _RUN_VLLMS_CLIENT, "--backend", "openai-chat", "--base-url",
          arguments.url.removesuffix("/v1"), "--endpoint", "/v1/chat/completions", "--model", arguments.model,
          "--tokenizer", arguments.tokenizer, "--dataset-name", "custom_image", "--dataset-path", data,
-         "--custom-output-len", str(_ANSWER_TOKENS), "--num-prompts", str(arguments.requests), "--disable-shuffle",
+         "--custom-output-len", str(_ANSWER_TOKENS), "--custom-ensure-client-side-data",
+         "--num-prompts", str(arguments.requests), "--disable-shuffle",
          "--max-concurrency", str(arguments.in_flight), "--extra-body", json.dumps(body), "--disable-tqdm",
          "--save-result", "--result-dir", results, "--result-filename", "result.json"],
         env=environment, check=True, stdout=sys.stderr, cwd=tempfile.gettempdir())

@@ -134,7 +134,7 @@ class ServedModels:
 
         def done(future: Future[Reply]) -> None:
             places.release()
-            if future.exception() is not None:
+            if future.cancelled() or future.exception() is not None:
                 failed.set()
 
         for question in questions:
