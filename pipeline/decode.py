@@ -9,6 +9,7 @@ killed (`pipeline.killable_worker`), because a decoder may hang or crash on a ho
 """
 
 import itertools
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -84,7 +85,7 @@ class VideoFacts:
 class _Packets:
     """What one demultiplexing pass over a file collects."""
 
-    ticks: list[int]
+    ticks: "array[int]"
     usual_duration: int
     first_key: int | None
     starts: dict[int, Fraction]
@@ -151,7 +152,7 @@ def read_frames(path: str, facts: VideoFacts, threads: int = 0) -> Iterator[tupl
         stream = _picture_stream(container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        wanted = facts.ticks.tolist()
+        wanted = memoryview(facts.ticks)  # gives plain numbers one by one, where a list would hold all of them
         position, damaged = 0, False
         for frame in _decoded(container, stream):
             if frame is None or frame.is_corrupt:
@@ -312,7 +313,7 @@ def _packets(container: av.container.InputContainer, *streams: Any) -> Iterator[
 
 
 def _scan_packets(container: av.container.InputContainer, picture: Any) -> _Packets:
-    found = _Packets(ticks=[], usual_duration=0, first_key=None, starts={}, last_end_s=Fraction(0))
+    found = _Packets(ticks=array("q"), usual_duration=0, first_key=None, starts={}, last_end_s=Fraction(0))
     audio = [stream for stream in container.streams.audio if stream.codec_context is not None]
     bases = {stream.index: Fraction(stream.time_base) for stream in (picture, *audio)}
     ends: dict[int, int] = {}
