@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.source_choices import HOW_FETCHED, SourceChoices
 
-class BuildConfig(BaseModel):
+
+class BuildConfig(SourceChoices, BaseModel):
     """Everything that decides what `build-vico` makes of a video, and how it runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,4 +64,4 @@ class BuildConfig(BaseModel):
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""
-        return self.model_dump(mode="json", exclude={"workers", "decode_threads", "stall_seconds"})
+        return self.model_dump(mode="json", exclude={"workers", "decode_threads", "stall_seconds"} | HOW_FETCHED)
