@@ -247,7 +247,7 @@ def fill(model: VideoXLForConditionalGeneration, machine: Machine, frames: int, 
         shape = (text.num_key_value_heads, min(4096, rows - done), head)
         for layer in range(text.num_hidden_layers):
             k, v = (torch.randn(shape, device=model.device, dtype=machine.dtype) for _ in range(2))
-            memory._rows.append(layer, k, v)
+            memory.rows.append(layer, k, v)
     machine.forget_peak()
     machine.wait()
     start = time.perf_counter()

@@ -66,38 +66,35 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
                "(VICO_CLIP_SECONDS=10). Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be "
                "made, 4 stopped and resumable.")
     parser.add_argument(
-        "sources", nargs="*", default=None, metavar="SOURCE",
+        "sources", nargs="*", default=None, type=_as_unicode, metavar="SOURCE",
         help="video files, folders, or lists of files (.txt, .csv, .jsonl)")
     return read_choices(BuildVicoChoices, parser, argv, os.environ)
 
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
+    from flows.output_lock import OutputInUseError, only_run
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.sources import SourceError, find_sources
 
-    for name in (choices.out, *choices.captions):
-        if not _is_utf8(name):
-            return f"{name!r}: the name is not UTF-8, which Prefect cannot store; give it another one"
     try:
         find_sources(choices.sources)
         make_captioner(choices)
-        Path(choices.out, ".work").mkdir(parents=True, exist_ok=True)
-    except (SourceError, CaptionFileError) as error:
+        # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
+        with only_run(Path(choices.out)):
+            pass
+    except (SourceError, CaptionFileError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
     return None
 
 
-def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _as_utf8(name: str) -> str:
-    """How to name a source to Prefect, which stores what a flow is given as JSON: file names may be any bytes."""
-    return name if _is_utf8(name) else Path(name).absolute().as_uri()
+def _as_unicode(name: str) -> str:
+    """A file name may be any bytes, but Prefect stores what a flow is given as JSON: then its URL is given."""
+    is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return name if is_unicode else Path(name).absolute().as_uri()
 
 
 def _build(choices: BuildVicoChoices) -> int:
@@ -113,8 +110,7 @@ def _build(choices: BuildVicoChoices) -> int:
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl"):
-                    result = build_vico(
-                        sources=[_as_utf8(name) for name in choices.sources], out=choices.out, config=config)
+                    result = build_vico(sources=choices.sources, out=choices.out, config=config)
             except OutputInUseError as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:

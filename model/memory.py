@@ -61,14 +61,19 @@ class MemoryState:
 
 
 class Memory:
-    """See the top of the file. Made by `VideoXLForConditionalGeneration.compress` or `Memory.load`."""
+    """See the top of the file. Made by `VideoXLForConditionalGeneration.compress` or `Memory.load`.
+
+    Attributes:
+        state: everything that is not a large tensor.
+        rows: kept keys and values of the prefix and of all finished windows.
+    """
 
     def __init__(
         self, model: "VideoXLForConditionalGeneration", state: MemoryState, rows: KeptRows, raw_VC: Tensor
     ) -> None:
         self._model = model
         self.state = state
-        self._rows = rows
+        self.rows = rows
         self._raw_VC = raw_VC
         self._provisional: tuple[KeptRows, int] | None = None  # rows and ratio of the unfinished window
 
@@ -111,12 +116,12 @@ class Memory:
     @property
     def positions_used(self) -> int:
         """Positions taken by what is kept; a question's positions come behind them."""
-        return len(self._rows)
+        return len(self.rows)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the kept keys and values and of the raw tokens."""
-        return self._rows.nbytes + self._raw_VC.nbytes
+        return self.rows.nbytes + self._raw_VC.nbytes
 
     @property
     def raw_tokens(self) -> int:
@@ -181,7 +186,7 @@ class Memory:
                 choice = _own(self.state.ratio)
                 first = len(self.state.window_ratios)
                 ratios = [self._draw(choice, first + i, window) for i in range(len(lengths))]
-                self._compress(taken, lengths, ratios, self._rows)
+                self._compress(taken, lengths, ratios, self.rows)
                 taken = self._raw_VC[:0]
                 self.state.ratio = choice
                 self.state.window_tokens += lengths
@@ -200,7 +205,7 @@ class Memory:
         if not self.state.closed and self.raw_tokens:
             self._check_model(self._model)
             ratio = self._last_ratio(self.state.ratio)
-            self._compress(self._raw_VC, [self.raw_tokens], [ratio], self._rows)
+            self._compress(self._raw_VC, [self.raw_tokens], [ratio], self.rows)
             self.state.window_tokens.append(self.raw_tokens)
             self.state.window_ratios.append(ratio)
             self._raw_VC, self._provisional = self._raw_VC[:0].clone(), None
@@ -219,12 +224,12 @@ class Memory:
                 few visual tokens for the ratio.
         """
         self._check_model(model or self._model)
-        shared, ratios = self._rows, self.ratios
+        shared, ratios = self.rows, self.ratios
         if self.raw_tokens:
             if self._provisional is None:
                 # Draws of a question must not change the draws of the stream.
                 ratio = self._last_ratio(_own(self.state.ratio))
-                rows = KeptRows(self._rows.layers, self._rows.view())
+                rows = KeptRows(self.rows.layers, self.rows.view())
                 self._compress(self._raw_VC, [self.raw_tokens], [ratio], rows)
                 self._provisional = rows, ratio
             shared, ratios = self._provisional[0], (*ratios, self._provisional[1])
@@ -232,7 +237,7 @@ class Memory:
 
     def to(self, device: torch.device | str, model: "VideoXLForConditionalGeneration | None" = None) -> "Memory":
         """The same memory on another device, for the model there (left out: its own model, once moved)."""
-        return Memory(model or self._model, copy.deepcopy(self.state), self._rows.to(device), self._raw_VC.to(device))
+        return Memory(model or self._model, copy.deepcopy(self.state), self.rows.to(device), self._raw_VC.to(device))
 
     def save(self, path: str | Path, dtype: str | None = None) -> None:
         """Write the memory to a file; it appears whole or not at all.
@@ -241,7 +246,7 @@ class Memory:
             path: a file name; `.safetensors` is usual.
             dtype: "float16", "bfloat16" or "int8" (one scale a row and head); left out: as it is, exactly.
         """
-        write_memory_file(Path(path), self.state, self._rows.contiguous(), self._raw_VC, dtype)
+        write_memory_file(Path(path), self.state, self.rows.contiguous(), self._raw_VC, dtype)
 
     @classmethod
     def load(cls, path: str | Path, model: "VideoXLForConditionalGeneration") -> "Memory":

@@ -16,15 +16,16 @@ Where the published code does not work, this does the following, and agrees with
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from model import pass_size
+from model import call_inputs, pass_size
 from model.configuration import VideoXLConfig
 from model.frame_input import frame_pixels, timed
 from model.kept_rows import KeptRows
@@ -36,11 +37,10 @@ from model.ratio_choice import RatioChoice, check_ratio, default_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.streams import Stream, read_streams
-from model.vision import Projector, VisionTower, check_pixels, check_visual_tokens, visual_tokens
+from model.token_loss import check_labels, token_loss
+from model.vision import Projector, VisionTower, visual_tokens
 from model.visual_reader import VisualReader
 from model.window_layout import Step, group_steps, plan_steps
-
-IGNORED_LABEL = -100
 
 
 @dataclass
@@ -136,6 +136,37 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *arguments: Any,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As for every transformers model, but a checkpoint that does not fit is refused, not filled up at random.
+
+        Raises:
+            ValueError: it is another kind of model, damaged, or has weights missing or too many; lists which.
+        """
+        source = pretrained_model_name_or_path
+        if "config" not in kwargs:
+            kind = cls.config_class.get_config_dict(source)[0].get("model_type")
+            if kind != cls.config_class.model_type:
+                raise ValueError(
+                    f"{source} holds a model of type {kind!r}, not {cls.config_class.model_type!r}; a published "
+                    "Video-XL checkpoint is converted by python -m model.convert"
+                )
+        try:
+            model, info = super().from_pretrained(source, *arguments, output_loading_info=True, **kwargs)
+        except SafetensorError as error:
+            raise ValueError(f"the weights in {source} are damaged: {error}") from error
+        problems = [f"{key}: missing" for key in sorted(info["missing_keys"])]
+        problems += [f"{key}: no such weight" for key in sorted(info["unexpected_keys"])]
+        if problems:
+            raise ValueError("\n  - ".join([f"{source} is not a whole Video-XL checkpoint:", *problems]))
+        return (model, info) if output_loading_info else model
+
     def get_input_embeddings(self) -> nn.Module:
         """The token embedding."""
         return self.model.get_input_embeddings()
@@ -193,11 +224,11 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         """
         if windows_per_pass != "default":
             check_count("windows_per_pass", windows_per_pass, "one pass")
-        samples = _unpadded(input_ids, attention_mask, past_key_values)
-        _check_media(pixel_values, visual_tokens, self.config)
-        sizes = _media_sizes(_crops(pixel_values, visual_tokens, self.config), media_sizes)
+        samples = call_inputs.unpadded(input_ids, attention_mask, past_key_values)
+        call_inputs.check_media(pixel_values, visual_tokens, self.config)
+        sizes = call_inputs.sizes_of_media(call_inputs.crops(pixel_values, visual_tokens, self.config), media_sizes)
         streams = self._streams(input_ids, samples, sizes, ratio, question_ids)
-        _check_labels(labels, input_ids, logits_to_keep)
+        check_labels(labels, input_ids, logits_to_keep)
         keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
         caches = self._caches(past_key_values, len(streams), positions, keep)
         columns = input_ids.shape[1]
@@ -226,7 +257,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         question_ids: Tensor | None,
     ) -> list[Stream]:
         """Check the inputs against each other and read them."""
-        _check_ids(input_ids, self.config)
+        call_inputs.check_ids(input_ids, self.config)
         ids = [row[kept] for row, kept in zip(input_ids, samples, strict=True)]
         questions = None
         if question_ids is not None:
@@ -395,10 +426,10 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         for name, values in media.items():
             if values is not None:
                 rows = 1 if name == "pixel_values" else self.config.tokens_per_crop
-                sizes = _media_sizes(len(values) // rows, sizes)
-                media[name] = _repeated(values, [size * rows for size in sizes], marks, expand_size)
+                sizes = call_inputs.sizes_of_media(len(values) // rows, sizes)
+                media[name] = call_inputs.repeated(values, [size * rows for size in sizes], marks, expand_size)
         if sizes is not None:
-            sizes = _repeated(torch.as_tensor(sizes), [1] * len(sizes), marks, expand_size)
+            sizes = call_inputs.repeated(torch.as_tensor(sizes), [1] * len(sizes), marks, expand_size)
         if ratio is not None:
             ratio = [one for one in self._ratio_per_sample(ratio, len(input_ids)) for _ in range(expand_size)]
         if caches is not None:
@@ -501,117 +532,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         if prefix_ids is None:
             prefix_ids = self._need_processor().prefix_ids()
         ids = torch.as_tensor(prefix_ids, dtype=torch.long).flatten()
-        _check_ids(ids, self.config)
+        call_inputs.check_ids(ids, self.config)
         if (ids == self.config.media_token_id).any():
             raise ValueError("prefix_ids hold a media mark: give only the ids in front of the video")
         return ids
-
-
-def token_loss(
-    logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
-) -> Tensor:
-    """Mean cross entropy over the labelled tokens of a batch.
-
-    Args:
-        logits: [batch, ids, vocabulary].
-        labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed
-            question is predicted by the last id that the questions share, the first of a sample by nothing.
-        attention_mask, question_ids: see `VideoXLForConditionalGeneration.forward`.
-    """
-    before = torch.arange(-1, labels.shape[1] - 1, device=labels.device).expand_as(labels).clone()
-    if question_ids is not None:
-        asks = question_ids.to(labels.device) > 0
-        starts = asks & (question_ids.to(labels.device) != question_ids.to(labels.device).roll(1, dims=1))
-        last_shared = asks.int().argmax(1, keepdim=True) - 1
-        before = torch.where(starts, last_shared, before)
-    counted = (labels != IGNORED_LABEL) & (before >= 0)
-    if attention_mask is not None:
-        # In front of a sample's first token there is nothing, or padding, which predicts nothing.
-        counted &= attention_mask.to(labels.device).bool().gather(1, before.clamp(min=0))
-    row, column = counted.nonzero(as_tuple=True)
-    predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
-    wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
-    return cross_entropy(wide, labels[row, column].to(logits.device))
-
-
-def _check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:
-    if labels is None:
-        return
-    if labels.shape != input_ids.shape:
-        raise ValueError(
-            f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
-        )
-    if logits_to_keep:
-        raise ValueError("labels need every logit: leave logits_to_keep out")
-    if (labels[:, 1:] == IGNORED_LABEL).all():
-        raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")
-
-
-def _unpadded(input_ids: Tensor, attention_mask: Tensor | None, past: StreamCaches | None) -> list[Tensor]:
-    """The columns of each sample that are not padding.
-
-    Raises:
-        ValueError: shapes that do not fit.
-    """
-    if input_ids.dim() != 2 or input_ids.shape[1] == 0:
-        raise ValueError(
-            f"input_ids must have the shape [batch, ids] with at least one id, not {list(input_ids.shape)}"
-        )
-    if attention_mask is None:
-        return [torch.arange(input_ids.shape[1], device=input_ids.device)] * len(input_ids)
-    if past is not None:
-        attention_mask = attention_mask[:, -input_ids.shape[1] :]
-    if attention_mask.shape != input_ids.shape:
-        raise ValueError(
-            f"attention_mask has the shape {list(attention_mask.shape)}, input_ids {list(input_ids.shape)}: "
-            "they must be the same"
-        )
-    return [row.nonzero().squeeze(1) for row in attention_mask]
-
-
-def _check_ids(input_ids: Tensor, config: VideoXLConfig) -> None:
-    if input_ids.is_floating_point():
-        raise TypeError(f"ids must be integers, not {input_ids.dtype}")
-    low, high = (int(x) for x in (input_ids.min(), input_ids.max())) if input_ids.numel() else (0, 0)
-    if low < 0 or high >= config.text_config.vocab_size:
-        wrong = low if low < 0 else high
-        raise ValueError(
-            f"id {wrong} is outside the vocabulary of {config.text_config.vocab_size}; media are marked with "
-            f"{config.media_token_id} (config.media_token_id)"
-        )
-
-
-def _check_media(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> None:
-    if pixel_values is not None and visual_tokens is not None:
-        raise ValueError("pixel_values and visual_tokens were both given: give one of them")
-    if pixel_values is not None:
-        check_pixels(pixel_values, config)
-    if visual_tokens is not None:
-        check_visual_tokens(visual_tokens, config)
-
-
-def _crops(pixel_values: Tensor | None, visual_tokens: Tensor | None, config: VideoXLConfig) -> int | None:
-    """Frames and tiles in a batch, None without media."""
-    if pixel_values is not None:
-        return len(pixel_values)
-    return None if visual_tokens is None else len(visual_tokens) // config.tokens_per_crop
-
-
-def _media_sizes(crops: int | None, media_sizes: Tensor | Sequence[int] | None) -> list[int]:
-    if crops is None:
-        if media_sizes is not None and len(media_sizes):
-            raise ValueError("media_sizes were given without pixel_values: give both or neither")
-        return []
-    if media_sizes is None:
-        return [crops]
-    sizes = [int(size) for size in media_sizes]
-    if sum(sizes) != crops:
-        raise ValueError(f"media_sizes add up to {sum(sizes)} frames and tiles, but {crops} were given")
-    return sizes
-
-
-def _repeated(values: Tensor, sizes: list[int], counts: list[int], times: int) -> Tensor:
-    """Cut `values` into media of `sizes`, `counts` of them a sample, and repeat each sample's `times` in a row."""
-    media = iter(values.split(sizes))
-    of_samples = [[next(media) for _ in range(count)] for count in counts]
-    return torch.cat([medium for sample in of_samples for _ in range(times) for medium in sample])

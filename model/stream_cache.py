@@ -1,6 +1,7 @@
 """Where a call to the model stopped, so that the next can continue: `past_key_values` of this model."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -32,7 +33,9 @@ class StreamCaches:
 
     streams: list[StreamCache]
     columns: int = 0
-    is_compileable: bool = field(default=False, init=False)
+
+    is_compileable: ClassVar[bool] = False
+    is_croppable: ClassVar[bool] = False
 
     def copy(self) -> "StreamCaches":
         """Caches that can go on by themselves."""

@@ -64,8 +64,9 @@ def read_streams(
             f"the prompts hold {sum(marks)} media marks, but {len(media_sizes)} media were given: write one mark "
             "for each video or image, where it belongs"
         )
-    if any(size < 1 for size in media_sizes):
-        raise ValueError(f"medium {list(map(int, media_sizes)).index(0)} has zero frames: give at least one frame each")
+    for number, size in enumerate(media_sizes):
+        if size < 1:
+            raise ValueError(f"medium {number} has {int(size)} frames: give at least one frame each")
     for ratio in ratios:
         check_ratio(ratio, config)
     streams, medium = [], 0
@@ -82,7 +83,6 @@ def _read_stream(
     sizes: list[int],
     ratio: RatioChoice,
     config: VideoXLConfig,
-    first_crop: int,
     questions: Tensor,
 ) -> Stream:
     if ids.numel() == 0:

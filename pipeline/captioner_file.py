@@ -6,7 +6,6 @@ event and a clue) or subtitle.
 """
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from pipeline.captioner import DecodedVideo
 from pipeline.sentences import split_sentences
@@ -134,9 +134,10 @@ def _read_lines(path: Path) -> Iterator[tuple[int, Any]]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    yield number, json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"row {number} is not JSON: {error.msg}") from error
+                    row = from_json(line)  # unlike json.loads it refuses half characters, which no table can hold
+                except ValueError as error:
+                    raise ValueError(f"row {number} is not JSON: {error}") from error
+                yield number, row
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, Any]]:

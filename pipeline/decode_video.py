@@ -31,7 +31,7 @@ from pipeline.picture_hash import picture_hash
 from pipeline.record_files import write_records
 from pipeline.row_file import RowFile
 from pipeline.shots import ShotDetector
-from pipeline.small_pictures import small_yuv, to_bgr
+from pipeline.small_pictures import LOOK_WIDTH, SHOT_WIDTH, small_yuv, to_bgr
 from schemas.reasons import Reason, Stage
 from schemas.records import Chapter, Clip, Measures, Rejection, Source, Video
 from schemas.tables import FRAMES
@@ -142,13 +142,11 @@ class _Pass:
         """The next intact frame."""
         while self._at < len(self._plan.clips) and position >= self._plan.clips[self._at].last:
             self._close_clip()
-        yuv = small_yuv(frame)
-        bgr = to_bgr(yuv)
-        self._shots.feed(int(self._facts.ticks[position]), bgr)
+        self._shots.feed(int(self._facts.ticks[position]), to_bgr(small_yuv(frame, SHOT_WIDTH)))
         if self._at < len(self._plan.clips):
             self._decoded += 1
-            self._looks.take(self._at, position, yuv, bgr)
-            self._take_pictures(position, frame, yuv)
+            self._looks.take(self._at, position, frame)
+            self._take_pictures(position, frame)
 
     def finish(self) -> list[float]:
         """Close what is open; returns the cuts of the whole video in seconds."""
@@ -156,13 +154,14 @@ class _Pass:
             self._close_clip()
         return [self._facts.to_seconds(tick) for tick in self._shots.finish(int(self._facts.ticks[-1]))]
 
-    def _take_pictures(self, position: int, frame: av.VideoFrame, yuv: Any) -> None:
+    def _take_pictures(self, position: int, frame: av.VideoFrame) -> None:
         """Have the frame encoded for whoever wants it."""
         clip, settings = self._plan.clips[self._at], self._settings
         t_s = self._facts.to_seconds(int(self._facts.ticks[position]))
         if position in self._stored:
+            looks_like = picture_hash(small_yuv(frame, LOOK_WIDTH)[..., 0])
             row = {"video_id": self._video_id, "frame_index": self._stored[position], "t_s": t_s,
-                   "clip_index": clip.index, "picture_hash": picture_hash(yuv[..., 0])}
+                   "clip_index": clip.index, "picture_hash": looks_like}
             self._pictures.append(("frames", row, self._encoder.encode(frame, settings.frame_side)))
         if position in clip.caption_positions:
             row = {"clip_index": clip.index, "t_s": t_s}

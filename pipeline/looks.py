@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow as pa
 from pipeline.decode import VideoFacts
 from pipeline.measures import ClipMeasures
 from pipeline.picture_hash import is_flat, picture_hash
+from pipeline.small_pictures import LOOK_WIDTH, small_yuv, to_bgr
 from schemas.records import Measures
 
 LOOKS = pa.schema([
@@ -37,31 +39,33 @@ class ClipLooks:
         self._pair: tuple[float, np.ndarray] | None = None
         self._paired_second = -1
 
-    def take(self, clip_index: int, position: int, yuv: np.ndarray, bgr: np.ndarray) -> None:
-        """The next frame, in small: uint8 [h, w, 3] each."""
+    def take(self, clip_index: int, position: int, frame: av.VideoFrame) -> None:
+        """The next frame of the clip."""
         t_s = self._facts.to_seconds(int(self._facts.ticks[position]))
-        luma = yuv[..., 0]
-        self._end_pair(t_s, luma)
+        self._end_pair(t_s, frame)
         if position not in self._planned:
             return
-        self._measures.look(yuv, bgr)
+        yuv = small_yuv(frame, LOOK_WIDTH)
+        luma = yuv[..., 0]
+        self._measures.look(yuv, to_bgr(yuv))
         self._rows.append({
             "clip_index": clip_index, "t_s": t_s, "picture_hash": picture_hash(luma), "flat": is_flat(luma)})
         if int(t_s) > self._paired_second:  # motion is measured once a second
             self._paired_second = int(t_s)
-            self._pair = (t_s, luma.copy())
+            self._pair = (t_s, luma)
 
     def finish(self) -> tuple[Measures, list[dict[str, Any]]]:
         """Measures and rows of the clip; the next frame begins another."""
         rows, self._rows, self._pair = self._rows, [], None
         return self._measures.finish(), rows
 
-    def _end_pair(self, t_s: float, luma: np.ndarray) -> None:
+    def _end_pair(self, t_s: float, frame: av.VideoFrame) -> None:
         """Measure motion between the picture that waits and the first one a tenth of a second later."""
         if self._pair is None or t_s - self._pair[0] < _PAIR_S:
             return
         earlier_s, before = self._pair
         self._pair = None
+        luma = small_yuv(frame, LOOK_WIDTH)[..., 0]
         # Across a cut, or a long standstill, there is no motion to speak of.
         if t_s - earlier_s < _LONGEST_PAIR_S and cv2.absdiff(before, luma).mean() < _ANOTHER_SHOT:
             self._measures.compare(before, luma, t_s - earlier_s)

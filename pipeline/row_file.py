@@ -15,7 +15,8 @@ class RowFile:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        # Nearly all of it is JPEG, which compresses no further; the shards made of it are compressed.
+        self._writer = pq.ParquetWriter(path, schema, compression="none")
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
 

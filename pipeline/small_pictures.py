@@ -1,30 +1,35 @@
 """Small copies of decoded frames, made without converting whole frames.
 
-Shots, motion, colours and picture hashes need a picture of some 128 × 72 pixels, for every frame of
-the film. Taking every n-th sample of the decoded planes costs about a tenth of the decode;
-converting every frame to RGB would double it.
+Shots need a picture of some 64 × 36 pixels of every frame of the film; motion, colours and picture hashes
+one twice as wide, a few times a second. Taking every n-th sample of the decoded planes costs a few
+hundredths of the decode; converting every frame to RGB would double it.
 """
 
 import av
 import cv2
 import numpy as np
 
-_WIDTH = 120
+SHOT_WIDTH = 60
+LOOK_WIDTH = 120
 _PLANAR_8_BIT = {
     "yuv420p": 2, "yuvj420p": 2, "yuv422p": 2, "yuvj422p": 2, "yuv444p": 1, "yuvj444p": 1,
 }
 """Formats whose planes are sampled as they lie, with the horizontal step of their chroma planes."""
 
 
-def small_yuv(frame: av.VideoFrame) -> np.ndarray:
+def small_yuv(frame: av.VideoFrame, width: int) -> np.ndarray:
     """A small copy of a frame.
 
+    Args:
+        frame: as decoded.
+        width: pixels that the copy has at least, where the frame has twice as many.
+
     Returns:
-        uint8 [h, w, 3], luma and the two chroma components, w 120 to 180 pixels for any film larger than that.
+        uint8 [h, w, 3], luma and the two chroma components.
     """
     if frame.format.name not in _PLANAR_8_BIT:
         frame = _as_yuv420p(frame)
-    step = max(2, frame.width // _WIDTH // 2 * 2)
+    step = max(2, frame.width // width // 2 * 2)
     luma = _plane(frame, 0)[::step, ::step]
     height, width = luma.shape
     small = np.empty((height, width, 3), dtype=np.uint8)
@@ -53,5 +58,5 @@ def _plane(frame: av.VideoFrame, index: int) -> np.ndarray:
 
 def _as_yuv420p(frame: av.VideoFrame) -> av.VideoFrame:
     """Rarer formats (10 bit, RGB, palettes) are converted, already at the small size."""
-    height = max(2, round(frame.height * _WIDTH * 2 / frame.width / 2) * 2)
-    return frame.reformat(width=_WIDTH * 2, height=height, format="yuv420p", interpolation="FAST_BILINEAR")
+    height = max(2, round(frame.height * LOOK_WIDTH * 2 / frame.width / 2) * 2)
+    return frame.reformat(width=LOOK_WIDTH * 2, height=height, format="yuv420p", interpolation="FAST_BILINEAR")

@@ -3,7 +3,6 @@
 import csv
 import difflib
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -14,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from pipeline.source_addresses import AddressNotAllowedError, Kind, kind_of, shown_address, youtube_address
 from schemas.records import Source, SubtitleFile
@@ -41,7 +41,7 @@ class ListEntry(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    source: Annotated[str, Field(min_length=1, validation_alias=AliasChoices(
+    source: Annotated[str, Field(pattern=r"^[^\x00]+$", validation_alias=AliasChoices(
         "source", "path", "video", "file", "url", "yt_clip_link"))]
     title: Annotated[str | None, Field(validation_alias=AliasChoices("title", "yt_clip_title"))] = None
     domain: Annotated[str | None, Field(validation_alias=AliasChoices("domain", "genre"))] = None
@@ -206,9 +206,9 @@ def _lines(suffix: str, text: str) -> Iterable[tuple[int, dict[str, Any]]]:
 
 def _json_line(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON: {error.msg}") from error
+        return from_json(line)  # unlike json.loads it refuses half characters, which no table can hold
+    except ValueError as error:
+        raise ValueError(f"line {number} is not JSON: {error}") from error
 
 
 def _inside(entry: str) -> str:

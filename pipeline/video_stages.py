@@ -50,21 +50,29 @@ def identify_source(shop: Workshop, source: Source) -> str:
     """The video's id: read from the store when the file is the one that was hashed before.
 
     Raises:
-        VideoRejectedError: the file is gone or empty.
+        VideoRejectedError: the file is gone, cannot be read, or is empty.
     """
     try:
         facts = os.stat(source.path)
     except OSError as error:
-        raise VideoRejectedError(_left_out(
-            source, None, Stage.SOURCES, Reason.MISSING_FILE, error.strerror or "it cannot be read")) from error
+        raise _missing(source, error) from error
     if facts.st_size == 0:
         raise VideoRejectedError(_left_out(source, None, Stage.PROBE, Reason.EMPTY_FILE, "the file holds no bytes"))
     key = key_of(os.fsencode(os.path.realpath(source.path)).hex(), facts.st_size, facts.st_mtime_ns)
 
     def hash_bytes(folder: Path) -> None:
-        (folder / "id").write_text(_in_worker(shop, source, None, Stage.PROBE, identify, source.path))
+        try:
+            video_id = _in_worker(shop, source, None, Stage.PROBE, identify, source.path)
+        except OSError as error:
+            raise _missing(source, error) from error
+        (folder / "id").write_text(video_id)
 
     return (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+
+
+def _missing(source: Source, error: OSError) -> VideoRejectedError:
+    return VideoRejectedError(_left_out(
+        source, None, Stage.SOURCES, Reason.MISSING_FILE, error.strerror or "it cannot be read"))
 
 
 def decode(shop: Workshop, source: Source, video_id: str) -> Path:

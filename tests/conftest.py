@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.sample_videos import Script, sample_script, write_captions, write_video
 from tests.builds import built
+from tests.strange_sources import StrangeBuild, named_directly, write_strange_sources
 
 LONG = os.environ.get("VICO_LONG_TESTS") == "1"
 """Whether the tests run at full count."""
@@ -43,6 +44,18 @@ def sample_build(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Pa
     out = tmp_path_factory.mktemp("sample-build") / "out"
     built(sample.video, "--out", out, "--captioner", "file", "--captions", sample.captions)
     return out
+
+
+@pytest.fixture(scope="session")
+def strange_build(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> StrangeBuild:
+    """The sample video and short ones under hostile names and titles, from lists, captioned by `measured`; read only.
+
+    It runs in a folder whose files have the names of our packages and fail when they are imported.
+    """
+    folder = tmp_path_factory.mktemp("strange-build")
+    listed = write_strange_sources(folder, sample.video)
+    done = built("list.jsonl", "list.csv", "list.txt", named_directly(), "--out", "out", cwd=folder / "work")
+    return StrangeBuild(folder / "work" / "out", listed, done.stdout)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_subset(subset, name):
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-@pytest.mark.parametrize("name", case_names(WHOLE))
+@pytest.mark.parametrize("name", [name for name in case_names(WHOLE) if LONG or name not in case_names(SUBSET)])
 def test_all(whole, name):
     whole.attention = ATTENTION if LONG else ("sdpa",)
     largest, _, missed = whole.run(name)

@@ -70,7 +70,7 @@ def test_extending_gives_the_bits_of_the_whole(model, cut):
     assert parts.ratios == whole.ratios
     assert parts.frames == whole.frames == 30
     assert torch.equal(asked(model, parts), asked(model, whole))
-    for a, b in zip(whole._rows.contiguous(), parts._rows.contiguous(), strict=True):
+    for a, b in zip(whole.rows.contiguous(), parts.rows.contiguous(), strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
 

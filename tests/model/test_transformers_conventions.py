@@ -1,13 +1,16 @@
 """What anyone used to transformers expects."""
 
+import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tiny_models import pixels, tiny_config
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, TextIteratorStreamer
 
@@ -45,6 +48,32 @@ def test_saved_models_come_back_exactly(model, tmp_path):
         assert loaded.config.window_tokens == model.config.window_tokens
         with torch.no_grad():
             assert torch.equal(loaded(**video_inputs()).logits, model(**video_inputs()).logits)
+
+
+def test_checkpoints_that_do_not_fit_are_refused(model, tmp_path):
+    """transformers would fill them up with random numbers."""
+    model.save_pretrained(tmp_path / "whole")
+    weights = load_file(tmp_path / "whole" / "model.safetensors")
+
+    def changed(name: str, new: dict) -> Path:
+        folder = Path(shutil.copytree(tmp_path / "whole", tmp_path / name))
+        (folder / "model.safetensors").unlink()
+        save_file(new, folder / "model.safetensors", metadata={"format": "pt"})
+        return folder
+
+    load = VideoXLForConditionalGeneration.from_pretrained
+    with pytest.raises(ValueError, match=r"norm.weight: missing"):
+        load(changed("less", {key: t for key, t in weights.items() if not key.endswith("language_model.norm.weight")}))
+    with pytest.raises(ValueError, match=r"extra: no such weight"):
+        load(changed("more", {**weights, "extra": torch.zeros(2)}))
+    with pytest.raises(RuntimeError, match=r"size mismatch|ignore_mismatched_sizes"):
+        load(changed("other", {**weights, "lm_head.weight": torch.zeros(3, 3)}))
+    damaged = changed("damaged", weights) / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:4000])
+    with pytest.raises(ValueError, match=r"damaged"):
+        load(damaged.parent)
+    with pytest.raises(ValueError, match=r"type 'qwen2'.*model.convert"):
+        load(Path(__file__).parent / "golden" / "published")
 
 
 @pytest.mark.parametrize("implementation", ["eager", "sdpa", "flex_attention"])

@@ -1,0 +1,53 @@
+"""The loss of a batch."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+IGNORED_LABEL = -100
+"""The label of what has none."""
+
+
+def token_loss(
+    logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy over the labelled tokens of a batch.
+
+    Args:
+        logits: [batch, ids, vocabulary].
+        labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed
+            question is predicted by the last id that the questions share, the first of a sample by nothing.
+        attention_mask, question_ids: see `VideoXLForConditionalGeneration.forward`.
+    """
+    before = torch.arange(-1, labels.shape[1] - 1, device=labels.device).expand_as(labels).clone()
+    if question_ids is not None:
+        asks = question_ids.to(labels.device) > 0
+        starts = asks & (question_ids.to(labels.device) != question_ids.to(labels.device).roll(1, dims=1))
+        last_shared = asks.int().argmax(1, keepdim=True) - 1
+        before = torch.where(starts, last_shared, before)
+    counted = (labels != IGNORED_LABEL) & (before >= 0)
+    if attention_mask is not None:
+        # In front of a sample's first token there is nothing, or padding, which predicts nothing.
+        counted &= attention_mask.to(labels.device).bool().gather(1, before.clamp(min=0))
+    row, column = counted.nonzero(as_tuple=True)
+    predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
+    wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
+    return cross_entropy(wide, labels[row, column].to(logits.device))
+
+
+def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:
+    """Refuse labels that do not fit the ids.
+
+    Raises:
+        ValueError: another shape, nothing labelled, or logits left out.
+    """
+    if labels is None:
+        return
+    if labels.shape != input_ids.shape:
+        raise ValueError(
+            f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
+        )
+    if logits_to_keep:
+        raise ValueError("labels need every logit: leave logits_to_keep out")
+    if (labels[:, 1:] == IGNORED_LABEL).all():
+        raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")
