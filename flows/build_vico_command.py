@@ -67,7 +67,7 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
                "made, 4 stopped and resumable.")
     parser.add_argument(
         "sources", nargs="*", default=None, type=_as_unicode, metavar="SOURCE",
-        help="video files, folders, or lists of files (.txt, .csv, .jsonl)")
+        help="addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet)")
     return read_choices(BuildVicoChoices, parser, argv, os.environ)
 
 
@@ -76,15 +76,17 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from flows.output_lock import OutputInUseError, only_run
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
+    from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
     from pipeline.sources import SourceError, find_sources
 
     try:
         find_sources(choices.sources)
         make_captioner(choices)
+        check_fetch_choices(choices)
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
-    except (SourceError, CaptionFileError, OutputInUseError) as error:
+    except (SourceError, CaptionFileError, FetchChoiceError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"

@@ -6,7 +6,7 @@ cache (`pipeline.video_cache`), which may drop them once they are decoded.
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.record_files import read_records, write_records
 from pipeline.source_addresses import Kind, host_of, kind_of
-from pipeline.video_cache import VideoCache
+from pipeline.video_cache import Hold, VideoCache
 from pipeline.work_store import WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
@@ -40,10 +40,19 @@ class FetchedRecord:
 
 @dataclass(frozen=True, slots=True)
 class FetchedVideo:
-    """A source that was fetched, and its video's id. Where the bytes are needed, the cache is asked for them."""
+    """A source that was fetched, and its video's id."""
 
     source: Source
     video_id: str
+    hold: Hold | None
+    """Keeps the bytes in the cache; None when they are needed no more, because the video is decoded."""
+
+    def __enter__(self) -> "FetchedVideo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.hold is not None:
+            self.hold.release()
 
 
 class Fetching:
@@ -74,26 +83,38 @@ class Fetching:
             FetchError: it could not be fetched, tried as often as makes sense.
         """
         key = key_of(VERSION, source.url, self._config.fetch_height, self._config.subtitle_languages)
-        product = self._store.find(Stage.FETCH, key) or self._take_known(source, key)
-        if product is not None:
-            record = read_records(product / _RECORD, FetchedRecord)[0]
-            if is_decoded(record.video_id) or self.cache.path(record.video_id).exists():
-                self._journal.say("reused", Stage.FETCH, source.source, key=key)
-                return FetchedVideo(_with_facts(source, record, product), record.video_id)
+        while True:
+            product = self._store.find(Stage.FETCH, key) or self._take_known(key)
+            if product is not None:
+                record = read_records(product / _RECORD, FetchedRecord)[0]
+                hold = None if is_decoded(record.video_id) else self.cache.hold(record.video_id)
+                if hold is not None or is_decoded(record.video_id):
+                    return FetchedVideo(_with_facts(source, record, product, hold), record.video_id, hold)
+            listing = self._fetch_new(source, key)
+            if listing is not None:
+                return listing
+
+    def delete(self, video_ids: Iterable[str]) -> None:
+        """Remove fetched videos, but for those that another run holds."""
+        for video_id in video_ids:
+            self.cache.remove(video_id)
+
+    def _fetch_new(self, source: Source, key: str) -> Listing | None:
+        """Bring a video into the cache, or learn that the source is a list."""
         self._journal.say("started", Stage.FETCH, source.source, key=key)
         with self.cache.partial(key) as folder:
             outcome = self._fetch_with_patience(source, folder)
             if isinstance(outcome, Listing):
                 shutil.rmtree(folder)
+                self._journal.say("done", Stage.FETCH, source.source, key=key)
                 return outcome
-            record = self._store_video(source, folder, outcome)
+            self._store_video(folder, outcome)
             self.cache.remember(key, folder)
-        product = self._take_known(source, key)
         self._journal.say("done", Stage.FETCH, source.source, key=key)
         self.cache.shrink()
-        return FetchedVideo(_with_facts(source, record, product), record.video_id)
+        return None
 
-    def _take_known(self, source: Source, key: str) -> Path | None:
+    def _take_known(self, key: str) -> Path | None:
         """What a run, this one or another, has left in the cache about an address, as a product of this output."""
         known = self.cache.known(key)
         if known is None:
@@ -141,7 +162,7 @@ class Fetching:
             rate_limit=config.rate_limit_mb * 1e6 if config.rate_limit_mb else None, cookies=self._cookies,
             proxy=config.proxy, allowed_hosts=tuple(config.allow_private_hosts))
 
-    def _store_video(self, source: Source, folder: Path, fetched: Fetched) -> FetchedRecord:
+    def _store_video(self, folder: Path, fetched: Fetched) -> None:
         """Move the bytes to their place in the cache; what stays in the folder is what is known of them."""
         media = folder / MEDIA
         if media.stat().st_size == 0:
@@ -156,7 +177,6 @@ class Fetching:
                 rest.unlink()
         record = FetchedRecord(video_id=video_id, facts=fetched.facts, subtitles=list(fetched.subtitles))
         write_records(folder / _RECORD, FetchedRecord, [record])
-        return record
 
 
 def identify_fetched(report: Any, path: Path) -> str:
@@ -175,10 +195,12 @@ def _job(url: str) -> Callable[..., Any]:
     return fetch
 
 
-def _with_facts(source: Source, record: FetchedRecord, product: Path) -> Source:
+def _with_facts(source: Source, record: FetchedRecord, product: Path, hold: Hold | None) -> Source:
     """The source with what its site says, where the list says nothing."""
     said = {name: getattr(source, name) or getattr(record.facts, name)
             for name in ("title", "domain", "language", "license", "uploader", "published", "chapters")}
     subtitles = tuple(
         SubtitleFile(path=str(product / one.name), language=one.language, auto=one.auto) for one in record.subtitles)
-    return replace(source, subtitle_files=subtitles or source.subtitle_files, **said)
+    # once decoded, the bytes may be gone; nobody opens the path then
+    path = "" if hold is None else str(hold.path.absolute())
+    return replace(source, path=path, subtitle_files=subtitles or source.subtitle_files, **said)

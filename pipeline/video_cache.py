@@ -19,6 +19,17 @@ from pathlib import Path
 from pipeline.work_store import flush_folder, flush_tree
 
 
+class Hold:
+    """A video that stays in the cache until the hold is released, or the process ends."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path, self._handle = path, handle
+
+    def release(self) -> None:
+        """Let the cache remove the video when it has to."""
+        os.close(self._handle)
+
+
 class VideoCache:
     """The videos under one folder; safe for many threads and processes."""
 
@@ -37,17 +48,19 @@ class VideoCache:
         """Where a video lies, or would."""
         return self.root / "videos" / video_id[:2] / video_id
 
-    @contextlib.contextmanager
-    def hold(self, video_id: str) -> Iterator[Path | None]:
-        """A video that is not removed during the block; None when it is not there."""
-        handle = self._open_held(self.path(video_id))
+    def hold(self, video_id: str) -> "Hold | None":
+        """Keep a video from being removed; None when it is not there."""
+        path = self.path(video_id)
         try:
-            if handle is not None:
-                os.utime(self.path(video_id))  # used just now: the last to be removed
-            yield None if handle is None else self.path(video_id)
-        finally:
-            if handle is not None:
-                os.close(handle)
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        if os.fstat(handle).st_nlink == 0:  # removed while we waited for the lock
+            os.close(handle)
+            return None
+        os.utime(path)  # used just now: the last to be removed
+        return Hold(path, handle)
 
     @contextlib.contextmanager
     def partial(self, key: str) -> Iterator[Path]:
@@ -110,18 +123,6 @@ class VideoCache:
             with contextlib.suppress(FileNotFoundError):  # another run removed it just now
                 facts = path.stat()
                 yield facts.st_mtime_ns, facts.st_size, path
-
-    def _open_held(self, path: Path) -> int | None:
-        """A handle whose lock keeps the file; None when it is not there, or was removed while we waited."""
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        if os.fstat(handle).st_nlink == 0:
-            os.close(handle)
-            return None
-        return handle
 
     def _remove(self, path: Path) -> bool:
         try:
