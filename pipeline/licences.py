@@ -7,31 +7,29 @@ from pipeline.fetch_request import FetchError
 from schemas.reasons import Reason
 
 _NAMES = (
-    (r"\b(cc0|cc-0|cc zero|creative commons zero)", "cc0"),
-    (r"\bpublic[ -]?domain\b|/publicdomain/|\bpdm\b", "public-domain"),
-    (r"creative commons attribution licen[cs]e", "cc-by"),
+    (r"(cc[ -]?(0|zero)|creative commons zero)( .*)?|https?://creativecommons\.org/publicdomain/zero/.*", "cc0"),
+    (r"public[ -]?domain( mark.*)?|https?://creativecommons\.org/publicdomain/mark/.*", "public-domain"),
 )
-_PARTS = re.compile(r"(?:\bcc[ -]|licenses/)(by(?:-(?:nc|nd|sa))*)")
+_PARTS = re.compile(
+    r"(?:cc[ -]|(?:https?://)?creativecommons\.org/licenses/)(by(?:[ -](?:nc|nd|sa))*)(?:[ /-]v?\d(?:\.\d)?.{0,20})?/?")
 _WORDS = (("attribution", "by"), ("non-?commercial", "nc"), ("no-?deriv", "nd"), ("share-?alike", "sa"))
 
 
 def licence_name(text: str | None) -> str | None:
     """The short name of a licence: cc-by, cc-by-sa, cc0, public-domain, …; else the text in lower case.
 
-    Versions are left out: `CC BY 4.0` is `cc-by`. A restriction is never left out: what has one is another licence.
+    Only what is nothing but a licence is read as one. Versions are left out: `CC BY 4.0` is `cc-by`. A restriction
+    is never left out: what has one is another licence.
     """
     if text is None or not text.strip():
         return None
     low = " ".join(text.lower().replace("_", "-").split())
-    parts = _PARTS.search(low.replace("cc by ", "cc-by-").replace("by-4", "by 4").replace("by-3", "by 3"))
+    parts = _PARTS.fullmatch(low)
     if parts:
-        return "cc-" + _ordered(parts[1])
-    if "creative commons" in low and "attribution" in low:
-        return "cc-" + "-".join(short for word, short in _WORDS if re.search(word, low))
-    for pattern, name in _NAMES:
-        if re.search(pattern, low):
-            return name
-    return low
+        return _joined(re.split("[ -]", parts[1]))
+    if low.startswith("creative commons attribution"):
+        return _joined([short for word, short in _WORDS if re.search(word, low)])
+    return next((name for pattern, name in _NAMES if re.fullmatch(pattern, low)), low)
 
 
 def check_licence(licence: str | None, wanted: Sequence[str]) -> None:
@@ -47,6 +45,5 @@ def check_licence(licence: str | None, wanted: Sequence[str]) -> None:
         raise FetchError(Reason.OTHER_LICENCE, f"it is {name!r}, demanded is {' or '.join(wanted)}")
 
 
-def _ordered(parts: str) -> str:
-    found = set(parts.split("-"))
-    return "-".join(part for part in ("by", "nc", "nd", "sa") if part in found)
+def _joined(parts: Sequence[str]) -> str:
+    return "-".join(["cc", *(part for part in ("by", "nc", "nd", "sa") if part in parts)])

@@ -36,6 +36,8 @@ def kind_of(address: str, from_fetched_list: bool = False) -> Kind:
         AddressNotAllowedError: it is of no kind that is taken.
     """
     scheme = _scheme(address)
+    if scheme is None and "://" in address and "::" in address.partition("://")[0]:
+        raise AddressNotAllowedError("addresses inside addresses (::) are not fetched")
     if scheme in WEB | OBJECTS:
         _check_url(address)
         return Kind.WEB if scheme in WEB else Kind.OBJECT

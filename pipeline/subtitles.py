@@ -69,7 +69,11 @@ def _decoded(data: bytes) -> str:
 
 
 def _read_cues(text: str) -> Iterator[Cue]:
-    """SRT and WebVTT: a line with two times, and the lines below it up to an empty one."""
+    """SRT and WebVTT: a line with two times, and the lines below it up to an empty one.
+
+    A line of one space is empty in SRT as people write it; in WebVTT it is part of the cue.
+    """
+    is_vtt = text.startswith("WEBVTT")
     times: tuple[float, float] | None = None
     words: list[str] = []
     for line in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
@@ -78,7 +82,7 @@ def _read_cues(text: str) -> Iterator[Cue]:
             if times is not None:
                 yield *times, _clean("\n".join(words))
             times, words = (_seconds(found.groups()[:4]), _seconds(found.groups()[4:])), []
-        elif times is not None and line.strip():
+        elif times is not None and (line if is_vtt else line.strip()):
             words.append(line)
         elif times is not None:
             yield *times, _clean("\n".join(words))

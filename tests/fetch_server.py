@@ -149,10 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _page(self, name: str) -> None:
         """A page that shows a video, with subtitles in a language of a hostile name."""
-        language = self.query.get("language", "en")
+        language, words = self.query.get("language", "en"), self.query.get("words", "/words/en.vtt")
         self._text(f"""<html><head><title>{self.query.get('title', 'A page')}</title></head><body><video>
             <source src="/{name}" type="video/mp4"/>
-            <track kind="subtitles" srclang="{language}" src="/words/en.vtt"/></video></body></html>""")
+            <track kind="subtitles" srclang="{language}" src="{words}"/></video></body></html>""")
 
     def _words(self, name: str) -> None:
         self._text(VTT, "text/vtt")
@@ -195,18 +195,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x" * _BLOCK)
 
     def _bomb(self, name: str) -> None:
-        """A page of a gigabyte that travels as a megabyte."""
-        packed = gzip.compress(b"<html>" + b" " * (1 << 30), 1)
+        """A page of 256 MB that travels as one."""
+        packed = gzip.compress(b"<html>" + b" " * (1 << 28), 1)
         self.send_response(200)
         self.send_header("Content-Encoding", "gzip")
         self._headers("text/html", len(packed))
         self.wfile.write(packed)
 
     def _drip(self, name: str) -> None:
-        """A byte now and then: never silent, never done."""
+        """A little now and then: never silent, never done."""
         self._start_endless("video/mp4")
         while True:
-            self.wfile.write(b"x")
+            self.wfile.write(b"x" * 1000)
             self.wfile.flush()
             time.sleep(0.1)
 
