@@ -162,10 +162,11 @@ def read_frames(path: str, facts: VideoFacts, threads: int = 0) -> Iterator[tupl
         wanted = facts.ticks.tolist()
         position, damaged = 0, False
         for frame in _decoded(container, stream):
-            if frame is None or frame.is_corrupt:
+            time = None if frame is None else frame.pts if frame.pts is not None else frame.dts
+            if time is None or frame.is_corrupt:
                 damaged = True
                 continue
-            tick = (frame.pts if frame.pts is not None else frame.dts) - facts.start_ticks
+            tick = time - facts.start_ticks
             reached = position
             while reached < len(wanted) and wanted[reached] < tick:
                 reached += 1

@@ -20,8 +20,8 @@ class SourceChoices(BaseModel):
         description="take only sources under this licence (cc-by, cc0, public-domain, …); may be repeated")] = []
     min_seconds: Annotated[float, Field(ge=0, description="shorter videos are left out")] = 0.0
     min_side: Annotated[int, Field(ge=0, le=8192, description="a smaller shorter side is left out, pixels")] = 64
-    max_black: Annotated[float, Field(ge=0, le=1, description="largest share of black picture")] = 0.8
-    max_still: Annotated[float, Field(ge=0, le=1, description="largest share of picture that stands still")] = 0.98
+    max_black: Annotated[float, Field(ge=0, le=1, description="largest share of black picture")] = 0.5
+    max_still: Annotated[float, Field(ge=0, le=1, description="largest share of picture that stands still")] = 0.8
     subtitle_languages: Annotated[list[str], Field(
         description="languages of subtitles to look for, the best first, after the video's own")] = ["en"]
     fetch_height: Annotated[int, Field(ge=64, le=4320, description="fetch no larger picture than this, lines")] = 720
