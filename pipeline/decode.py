@@ -379,7 +379,7 @@ def _usual_step(ticks: np.ndarray, packet_duration: int, stream: Any) -> int:
     if len(ticks) > 1:
         return int(np.median(np.diff(ticks)))
     rate = stream.guessed_rate or stream.average_rate
-    return packet_duration or (int(1 / (Fraction(rate) * Fraction(stream.time_base))) if rate else 1)
+    return packet_duration or (max(1, int(1 / (Fraction(rate) * Fraction(stream.time_base)))) if rate else 1)
 
 
 def _is_variable(ticks: np.ndarray, step: int) -> bool:

@@ -110,7 +110,7 @@ class Fetching:
                 return outcome
             self._store_video(folder, outcome)
             self.cache.remember(key, folder)
-        self._journal.say("done", Stage.FETCH, source.source, key=key)
+        self._journal.say("done", Stage.FETCH, source.source, key=key, notes=list(outcome.notes))
         self.cache.shrink()
         return None
 

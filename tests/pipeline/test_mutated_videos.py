@@ -36,7 +36,10 @@ def test_harmed_videos_do_no_harm(worker: KillableWorker, tmp_path: Path, long_t
         path, folder = tmp_path / "harmed", tmp_path / f"product-{seed}"
         path.write_bytes(mutated(originals[seed % len(originals)], seed))
         folder.mkdir()
-        outcomes[_outcome(worker, path, folder)] += 1
+        try:
+            outcomes[_outcome(worker, path, folder)] += 1
+        except Exception as error:
+            raise AssertionError(f"seed {seed}") from error
     print(dict(outcomes))
     assert outcomes["hangs"] == 0
     assert outcomes["cut"] > 20

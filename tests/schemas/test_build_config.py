@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.build_config import BuildConfig
+from schemas.source_choices import HOW_FETCHED
 
 
 @pytest.mark.parametrize(("choices", "complaint"), [
@@ -31,4 +32,5 @@ def test_how_a_build_runs_is_no_part_of_what_it_makes() -> None:
     plain = BuildConfig().without_machine()
     assert BuildConfig(workers=3, decode_threads=2, stall_seconds=5).without_machine() == plain
     assert BuildConfig(seed=1).without_machine() != plain
-    assert set(BuildConfig.model_fields) - set(plain) == {"workers", "decode_threads", "stall_seconds"}
+    assert set(BuildConfig.model_fields) - set(plain) == {
+        "workers", "decode_threads", "stall_seconds"} | HOW_FETCHED
