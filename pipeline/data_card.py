@@ -25,11 +25,14 @@ def card_text(manifest: dict[str, Any]) -> str:
 
 
 def _configs(manifest: dict[str, Any]) -> list[str]:
+    """The tables that the `datasets` library can open: it refuses a table, or a split, without rows."""
     lines = []
     for table in TABLES:
-        lines += [f"- config_name: {table}", *(["  default: true"] if table == "samples" else []), "  data_files:"]
-        names = [file["path"].rsplit("/", 1)[-1] for file in manifest["files"] if file["table"] == table]
-        for split in ("train", "test"):
-            if any(name.startswith(split) for name in names):
-                lines += [f"  - split: {split}", f"    path: data/{table}/{split}-*.parquet"]
+        names = [file["path"].rsplit("/", 1)[-1] for file in manifest["files"]
+                 if file["table"] == table and file["rows"]]
+        splits = [split for split in ("train", "test") if any(name.startswith(split) for name in names)]
+        if splits:
+            lines += [f"- config_name: {table}", *(["  default: true"] if table == "samples" else []), "  data_files:"]
+            lines += [line for split in splits
+                      for line in (f"  - split: {split}", f"    path: data/{table}/{split}-*.parquet")]
     return lines

@@ -125,7 +125,8 @@ def _flush(writer: pq.ParquetWriter, group: list[pa.RecordBatch]) -> int:
 def _write(path: Path, table: str, rows: list[dict[str, Any]]) -> None:
     with _open_writer(path, table) as writer:
         columns = [{name: row.get(name) for name in TABLES[table].names} for row in rows]
-        writer.write_table(pa.Table.from_pylist(columns, schema=with_footer(table)))
+        if columns:  # an empty row group is more than the `datasets` library can read
+            writer.write_table(pa.Table.from_pylist(columns, schema=with_footer(table)))
 
 
 def _open_writer(path: Path, table: str) -> pq.ParquetWriter:

@@ -12,7 +12,7 @@ import pyarrow as pa
 SCHEMA_VERSION = "1"
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""An image as the `datasets` library stores it."""
+"""An image as the `datasets` library stores it. It opens a column as pictures only if the column may be null."""
 _SPAN_TEXT = [("start_s", pa.float64()), ("end_s", pa.float64()), ("text", pa.string())]
 
 
@@ -78,7 +78,7 @@ CLIPS = pa.schema([
     _column("model", pa.string(), "the captioner's model", nullable=True),
     _column("prompt", pa.string(), "name and version of the prompt", nullable=True),
     _column("answer_key", pa.string(), "key of the stored answer", nullable=True),
-    _column("thumbnail", _IMAGE, "a small JPEG from the middle of the clip"),
+    _column("thumbnail", _IMAGE, "a small JPEG from the middle of the clip", nullable=True),
 ])
 
 CLUES = pa.schema([
@@ -142,7 +142,7 @@ FRAMES = pa.schema([
     _column("frame_index", pa.int32(), "number of the stored frame in the video; a gap is a rejected clip"),
     _column("t_s", pa.float64(), "the frame's own presentation time, seconds", nullable=True),
     _column("clip_index", pa.int32(), "the clip it lies in", nullable=True),
-    _column("image", _IMAGE, "JPEG"),
+    _column("image", _IMAGE, "JPEG", nullable=True),
     _column("width", pa.int32(), "pixels"),
     _column("height", pa.int32(), "pixels"),
     _column("picture_hash", pa.int64(), "64-bit perceptual hash: like pictures differ in few bits"),
