@@ -413,6 +413,8 @@ def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[av
 
 
 def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise UnreadableVideoError(Reason.UNREADABLE, "its header names no size of the picture")
     if width * height > _MOST_PIXELS:
         raise UnreadableVideoError(
             Reason.TOO_MANY_PIXELS, f"{width} × {height}, more than {_MOST_PIXELS // 1_000_000} million pixels")
