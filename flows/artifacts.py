@@ -1,5 +1,6 @@
 """What the Prefect page shows of a build besides its tasks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,3 +40,14 @@ def publish_summary(out: Path, manifest: dict[str, Any]) -> None:
         table=[{"reason": reason, "rows": rows} for reason, rows in manifest["rejected_by_reason"].items()])
     create_link_artifact(
         key="build-vico-output", link=out.absolute().as_uri(), link_text=out.name, description="The data set")
+
+
+def publish_served(manifest: dict[str, Any], counts: Mapping[str, Mapping[str, int]]) -> None:
+    """What the answers of the data set took, and how the requests of this run went."""
+    create_table_artifact(
+        key="build-vico-served", description="Tokens, cost and seconds of the answers that the data set rests on",
+        table=manifest["served"]["usage"])
+    create_table_artifact(
+        key="build-vico-requests", description="Requests of this run and what came of them",
+        table=[{"asked for": role, "what": what, "requests": count}
+               for role, some in counts.items() for what, count in sorted(some.items())])

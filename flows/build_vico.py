@@ -7,7 +7,7 @@ the work store under the output, so a flow that is run again goes on where it wa
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import ProgressArtifact, publish_summary
+from flows.artifacts import ProgressArtifact, publish_served, publish_summary
 from flows.output_lock import only_run
 from pipeline import video_stages
 from pipeline.captioner_file import describe_files
@@ -27,6 +27,7 @@ from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
 from pipeline.playlists import sources_in
+from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
@@ -40,12 +41,19 @@ _TASK = {"retries": 1, "retry_delay_seconds": 1, "cache_policy": NO_CACHE, "pers
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A video that has to wait for another run: no failure, and nothing to retry now."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceMade:
     """What became of a source; no outcome where another source of the same bytes has it."""
 
     source: Source
     video_id: str
-    outcome: VideoProducts | Rejection | None
+    outcome: VideoProducts | Rejection | Unfinished | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,9 @@ class BuildResult:
 
     out: Path
     manifest: dict[str, Any]
+    unfinished: int = 0
+    """Videos that are left for another run."""
+    why_unfinished: str = ""
 
 
 @flow(name="build-vico", persist_result=False)
@@ -101,30 +112,41 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
     config = config or BuildConfig()
     target = Path(out)
     found = find_sources(sources)
-    captioner = make_captioner(config)
     is_remote = any(source.url is not None for source in found)
-    with only_run(target), WorkerPool(config.workers) as workers, ExitStack() as running:
+    with (only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models,
+          ExitStack() as running):
         store = WorkStore(target)
         store.sweep()
         journal = Journal(store.root)
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
-        shop = Workshop(config, store, journal, workers, captioner, fetching)
+        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models, fetching)
         _plan(shop, len(found), sum(source.url is not None for source in found))
         # Threads that fetch wait while the workers are busy, so that the cache does not run full.
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
-            products, rejected = _run_videos(shop, found, runner)
+            products, rejected, unfinished = _run_videos(shop, found, runner)
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products if product.source.url is not None)
+        if models is not None:
+            for role, counts in models.counts().items():
+                journal.say("done", "requests", role, counts=counts)
+            publish_served(manifest, models.counts())
         journal.say("done", "run", "data set")
         journal.close()
     publish_summary(target, manifest)
-    return BuildResult(target, manifest)
+    return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
+
+
+def served_models(config: BuildConfig, out: Path) -> AbstractContextManager[ServedModels | None]:
+    """Whom a build asks; None for a build that asks nobody."""
+    if "served" not in (config.captioner, config.orderer):
+        return nullcontext()
+    return ServedModels(config, out / ".work")
 
 
 def _run_videos(
     shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner
-) -> tuple[list[VideoProducts], list[Rejection]]:
+) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
     """All videos, as many at a time as there are workers; what a list names follows when it has been read."""
     progress = ProgressArtifact("videos", len(found))
     claims = VideoClaims()
@@ -149,8 +171,9 @@ def _run_videos(
         raise BuildFailedError(f"{len(failed)} of {len(found)} videos failed; the first: {failed[0]!r}") from failed[0]
     listed = [row for outcome in outcomes if isinstance(outcome, SourcesFound) for row in outcome.rejected]
     rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
+    unfinished: list[Unfinished] = []
     made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
-    return _one_source_each(shop, made, rejected), rejected
+    return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
 
 
 def _plan(shop: Workshop, count: int, fetches: int) -> None:
@@ -160,7 +183,7 @@ def _plan(shop: Workshop, count: int, fetches: int) -> None:
 
 
 def _one_source_each(
-    shop: Workshop, made: Sequence[SourceMade], rejected: list[Rejection]
+    shop: Workshop, made: Sequence[SourceMade], rejected: list[Rejection], unfinished: list[Unfinished]
 ) -> list[VideoProducts]:
     """The products of each video under one source: of several with the same bytes the first by name.
 
@@ -177,6 +200,8 @@ def _one_source_each(
             outcome = make_video(shop, first.source, video_id)
         if isinstance(outcome, Rejection):
             rejected.append(replace(outcome, source=first.source.source))
+        elif isinstance(outcome, Unfinished):
+            unfinished.append(outcome)
         else:
             products.append(outcome)
         rejected.extend(Rejection(
@@ -197,7 +222,7 @@ def identify_task(shop: Workshop, source: Source) -> str | Rejection:
 
 
 @task(name="fetch", task_run_name="fetch {source.source}", **_TASK)
-def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejection:
+def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejection | Unfinished:
     """A source that lies elsewhere, brought here."""
     return _or_rejection(video_stages.fetch, shop, source, Stage.FETCH)
 
@@ -213,7 +238,7 @@ def make_source(
             return video_id
         return SourceMade(source, video_id, make_video(shop, source, video_id) if claims.take(video_id) else None)
     fetched = fetch_task(shop, source)
-    if isinstance(fetched, Rejection):
+    if isinstance(fetched, Rejection | Unfinished):
         return fetched
     if isinstance(fetched, Listing):
         return SourcesFound(*sources_in(source, fetched, shop.config.max_playlist))
@@ -223,22 +248,26 @@ def make_source(
     return SourceMade(fetched.source, fetched.video_id, outcome)
 
 
-def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection:
+def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
     decoded = decode_task(shop, source, video_id)
-    if isinstance(decoded, Rejection):
+    if isinstance(decoded, Rejection | Unfinished):
         return decoded
     left_out = judge_task(shop, source, video_id, decoded)
     if left_out is not None:
         return left_out
     captioned = caption_task(shop, source, decoded)
+    if isinstance(captioned, Unfinished):
+        return captioned
     clued = clues_task(shop, source, decoded, captioned)
+    if isinstance(clued, Unfinished):
+        return clued
     asked = questions_task(shop, source, decoded, captioned, clued)
     return VideoProducts(video_id, source, decoded, captioned, clued, asked)
 
 
 @task(name="decode", task_run_name="decode {source.source}", **_TASK)
-def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection:
+def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection | Unfinished:
     """Frames, shots and measures."""
     return _or_rejection(video_stages.decode, shop, source, Stage.DECODE, video_id)
 
@@ -250,15 +279,15 @@ def judge_task(shop: Workshop, source: Source, video_id: str, decoded: Path) -> 
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)
-def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path:
+def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished:
     """What happens in each clip."""
-    return video_stages.caption(shop, source, decoded)
+    return _or_rejection(video_stages.caption, shop, source, Stage.CAPTIONS, decoded)
 
 
 @task(name="clues", task_run_name="clues {source.source}", **_TASK)
-def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
+def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished:
     """What can be found again."""
-    return video_stages.clue(shop, source, decoded, captioned)
+    return _or_rejection(video_stages.clue, shop, source, Stage.CLUES, decoded, captioned)
 
 
 @task(name="questions", task_run_name="questions {source.source}", **_TASK)
@@ -280,9 +309,11 @@ def write_shards_task(
 
 
 def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stage: Stage, *arguments: Any) -> Any:
-    """A rejected video is an outcome, not a failure: Prefect neither retries it nor shows it red."""
+    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red."""
     try:
         return work(shop, source, *arguments)
     except VideoRejectedError as left_out:
         shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
+    except StoppedError as stopped:
+        return Unfinished(str(stopped))

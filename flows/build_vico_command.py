@@ -74,6 +74,7 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
     from flows.output_lock import OutputInUseError, only_run
+    from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
@@ -83,10 +84,12 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
         find_sources(choices.sources)
         make_captioner(choices)
         check_fetch_choices(choices)
+        for folder in choices.answers:
+            answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
-    except (SourceError, CaptionFileError, FetchChoiceError, OutputInUseError) as error:
+    except (SourceError, CaptionFileError, FetchChoiceError, AnswersMissingError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
@@ -121,7 +124,12 @@ def _build(choices: BuildVicoChoices) -> int:
         return _complain(str(error), OUR_FAULT)
     except KeyboardInterrupt:
         return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
-    return _say_result(result.manifest, out)
+    code = _say_result(result.manifest, out)
+    if result.unfinished:
+        return _complain(
+            f"{result.unfinished} videos are left: {result.why_unfinished}\n"
+            "What is finished is a whole data set; the same command goes on.", STOPPED)
+    return code
 
 
 def _say_result(manifest: dict[str, Any], out: Path) -> int:
@@ -134,10 +142,19 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         print(f"left out ({rows['rejected']}):")
         for reason, count in manifest["rejected_by_reason"].items():
             print(f"  {count:6} {reason}")
+    if "served" in manifest:
+        _say_served(manifest["served"])
     print(f"in {out}; look at it with: inspect-vico {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE
+
+
+def _say_served(served: dict[str, Any]) -> None:
+    for row in served["usage"]:
+        print(f"  {row['role']} by {row['model']}: {row['questions']} questions, {row['unusable']} without a usable "
+              f"answer; {row['prompt_tokens']} + {row['completion_tokens']} tokens, {row['seconds']:.0f} seconds of "
+              f"the model, cost {row['cost']:.4f}")
 
 
 def _what_is_wrong(error: ValidationError) -> str:

@@ -46,7 +46,8 @@ def temporary_prefect(home: Path) -> Iterator[str]:
     with log.open("wb") as words:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "flows.temporary_prefect_server"], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=words, cwd=home)
+            stdout=subprocess.PIPE, stderr=words, cwd=home,
+            process_group=0)  # Ctrl-C is for the command: it needs the server to the end
     try:
         url = _wait(server, log)
         os.environ["PREFECT_API_URL"] = url

@@ -83,6 +83,11 @@ class FileCaptioner:
             for row in rows if not any(_belongs(row, clip) for clip in decoded.clips))
         return captions, rejected
 
+    def subtitles(self, video: Video, start_s: float, end_s: float) -> list[Subtitle]:
+        """The subtitles among the rows that touch a stretch of a video, by time."""
+        return [_subtitle(row) for row in self._rows_of(video)
+                if row.kind == "subtitle" and row.text.strip() and row.start_s < end_s and row.end_s > start_s]
+
     def _rows_of(self, video: Video) -> list[CaptionRow]:
         names = dict.fromkeys([video.video_id, video.source, PurePosixPath(video.source).name])
         rows = [row for name in names for row in self._rows.get(name, [])]
@@ -98,8 +103,11 @@ def _caption(clip: Clip, rows: list[CaptionRow]) -> Caption | None:
     return Caption(
         clip_index=clip.clip_index, caption=text, sentences=split_sentences(text), captioner=FileCaptioner.name,
         key_events=[KeyEvent(start_s=row.start_s, end_s=row.end_s, text=row.text.strip()) for row in events],
-        subtitles=[Subtitle(start_s=row.start_s, end_s=row.end_s, text=row.text.strip())
-                   for row in rows if row.kind == "subtitle"])
+        subtitles=[_subtitle(row) for row in rows if row.kind == "subtitle"])
+
+
+def _subtitle(row: CaptionRow) -> Subtitle:
+    return Subtitle(start_s=row.start_s, end_s=row.end_s, text=row.text.strip())
 
 
 def _belongs(row: CaptionRow, clip: Clip) -> bool:

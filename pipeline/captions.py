@@ -5,19 +5,27 @@ from pathlib import Path
 from pipeline.captioner import Captioner, DecodedVideo
 from pipeline.captioner_file import FileCaptioner
 from pipeline.captioner_measured import MeasuredCaptioner
+from pipeline.captioner_served import ServedCaptioner
 from pipeline.record_files import read_records, write_records
+from pipeline.served_models import ServedModels
 from schemas.build_config import BuildConfig
 from schemas.records import Caption, Clip, Rejection, Video
 
 VERSION = "1"
 
 
-def make_captioner(config: BuildConfig) -> Captioner:
+def make_captioner(config: BuildConfig, models: ServedModels | None = None) -> Captioner:
     """The captioner that a configuration names.
 
+    Args:
+        config: the choices.
+        models: whom 'served' asks; None where it is only to be seen whether the choices will do.
+
     Raises:
-        CaptionFileError: 'file' with a file that cannot be used.
+        CaptionFileError: a caption file cannot be used.
     """
+    if config.captioner == "served":
+        return ServedCaptioner(config, models, FileCaptioner(config.captions).subtitles)
     if config.captioner == "file":
         return FileCaptioner(config.captions)
     return MeasuredCaptioner()

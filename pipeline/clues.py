@@ -5,11 +5,13 @@ or the sentence of it that is least like what is said of other clips. Two tests 
 must not be said of another place, and its pictures must not come again.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.captioner import DecodedVideo
+from pipeline.clue_orderer import Candidate, Proposal
 from pipeline.likeness import WordLikeness
 from pipeline.record_files import write_records
 from pipeline.scene_returns import SceneReturns
@@ -18,7 +20,7 @@ from pipeline.work_store import key_of
 from schemas.reasons import Reason, Stage
 from schemas.records import Caption, Clip, Clue, Rejection
 
-VERSION = "1"
+VERSION = "2"
 
 LIKE_FROM = 0.75
 """Likeness to another place from which a clue does not stand in one place."""
@@ -27,27 +29,30 @@ _LONGEST_WHOLE_CAPTION = 40
 """A caption of at most so many words is a clue as it stands; of a longer one, a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    clip_indexes: tuple[int, ...]
-    start_s: float
-    end_s: float
-    text: str
-    kind: str
-    sentences: tuple[int, ...]
+def find_clues(
+    decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None
+) -> None:
+    """Write clues.json (kept and dropped ones, in order of time), rejected.json and order.json for one video.
 
-
-def find_clues(decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path) -> None:
-    """Write clues.json (kept and dropped ones, in order of time) and rejected.json for one video."""
+    Args:
+        decoded: the video.
+        captions: what is said of its clips.
+        orderer: who ordered the clues.
+        folder: where to write.
+        proposal: the orderer's clues; None where the clock orders and the clues come from the captions alone.
+    """
     clips = {clip.clip_index: clip for clip in decoded.clips}
     places = _Places(captions, clips)
     scenes = SceneReturns(decoded.folder, decoded.video.cuts_s)
+    if proposal is None:
+        proposal = Proposal(list(_candidates(captions, clips, places)), [])
     clues = sorted(
-        (_judge(candidate, decoded.video.video_id, orderer, places, scenes)
-         for candidate in _candidates(captions, clips, places)),
+        (_judge(candidate, decoded.video.video_id, orderer, places, scenes) for candidate in proposal.candidates),
         key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
     write_records(folder / "clues.json", Clue, clues)
-    write_records(folder / "rejected.json", Rejection, [_rejection(clue) for clue in clues if not clue.kept])
+    dropped = [_rejection(clue) for clue in clues if not clue.kept]
+    write_records(folder / "rejected.json", Rejection, [*proposal.rejected, *dropped])
+    (folder / "order.json").write_text(json.dumps(proposal.figures, sort_keys=True), encoding="utf-8")
 
 
 class _Places:
@@ -60,7 +65,7 @@ class _Places:
         self._likeness = WordLikeness(
             [text for _, _, text in self._events] + [caption.caption for _, caption in self._captions])
 
-    def likeness(self, candidate: _Candidate) -> float:
+    def likeness(self, candidate: Candidate) -> float:
         """Likeness of a candidate to the likest other place."""
         own_event = {
             index for index, event in enumerate(self._events)
@@ -75,7 +80,7 @@ class _Places:
         return self._likeness.highest(candidate.text, frozenset(own_event | own_clips))
 
 
-def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places) -> Iterator[_Candidate]:
+def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places) -> Iterator[Candidate]:
     events: dict[tuple[float, float, str], list[int]] = {}
     for caption in captions:
         for event in caption.key_events:
@@ -83,12 +88,12 @@ def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places
         if not caption.key_events:
             yield _from_caption(caption, clips[caption.clip_index], places)
     for (start_s, end_s, text), indexes in events.items():
-        yield _Candidate(tuple(indexes), start_s, end_s, text, "event", ())
+        yield Candidate(tuple(indexes), start_s, end_s, text, "event", ())
 
 
-def _from_caption(caption: Caption, clip: Clip, places: _Places) -> _Candidate:
-    def candidate(text: str, sentences: tuple[int, ...]) -> _Candidate:
-        return _Candidate((clip.clip_index,), clip.start_s, clip.end_s, text, "clip", sentences)
+def _from_caption(caption: Caption, clip: Clip, places: _Places) -> Candidate:
+    def candidate(text: str, sentences: tuple[int, ...]) -> Candidate:
+        return Candidate((clip.clip_index,), clip.start_s, clip.end_s, text, "clip", sentences)
 
     if len(caption.caption.split()) <= _LONGEST_WHOLE_CAPTION:
         return candidate(caption.caption, tuple(range(len(caption.sentences))))
@@ -98,13 +103,16 @@ def _from_caption(caption: Caption, clip: Clip, places: _Places) -> _Candidate:
 
 
 def _judge(
-    candidate: _Candidate, video_id: str, orderer: str, places: _Places, scenes: SceneReturns
+    candidate: Candidate, video_id: str, orderer: str, places: _Places, scenes: SceneReturns
 ) -> Clue:
     clue = Clue(
         clue_id=key_of(video_id, candidate.clip_indexes, candidate.text), video_id=video_id,
         clip_indexes=list(candidate.clip_indexes), start_s=candidate.start_s, end_s=candidate.end_s,
         text=candidate.text, kind=candidate.kind, sentences=list(candidate.sentences), orderer=orderer,
-        similarity=round(places.likeness(candidate), 4), kept=True)
+        similarity=round(places.likeness(candidate), 4), kept=True, model=candidate.model, prompt=candidate.prompt,
+        answer_key=candidate.answer_key, order_given=candidate.order_given)
+    if candidate.reason:
+        return replace(clue, kept=False, reason=candidate.reason)
     if len(telling_words(clue.text)) < _FEWEST_WORDS:
         return replace(clue, kept=False, reason=Reason.CLUE_SAYS_TOO_LITTLE)
     if clue.similarity >= LIKE_FROM:

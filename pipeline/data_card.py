@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.served_figures import card_lines
 from schemas.tables import COMMENTS, TABLES
 
 
@@ -18,6 +19,7 @@ def card_text(manifest: dict[str, Any]) -> str:
         *(f"| {kind} | {count:,} |" for kind, count in manifest["samples_by_kind"].items()), "",
         "| left out because | times |", "|---|---|",
         *(f"| {reason} | {count:,} |" for reason, count in manifest["rejected_by_reason"].items()), "",
+        *(card_lines(manifest["served"]) if "served" in manifest else []),
         "Look into it with `inspect-vico .`, with `duckdb -init views.sql`, or with",
         "`datasets.load_dataset(\".\", \"samples\")`. `manifest.json` holds the configuration and a checksum of",
         "every file.", "",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline.data_card import card_text
 from pipeline.same_pictures import find_same_pictures
+from pipeline.served_figures import served_figures
 from pipeline.splits import bucket_of, split_of
 from pipeline.table_rows import VideoProducts, count_frames, rejections_of, rows_of
 from pipeline.work_store import WorkStore, flush_folder, flush_tree, key_of, write_file
@@ -57,7 +58,8 @@ def write_shards(
     _write_single(data, "duplicates", [
         {"video_id": video_id, "duplicate_of": stays} for video_id, stays in sorted(same.items())])
     _fill_absent(data)
-    manifest = _manifest(staging, config_said)
+    manifest = _manifest(staging, config_said) | served_figures(
+        config, [video.captions for video in videos], [video.clues for video in videos])
     (staging / "views.sql").write_text(views_sql(), encoding="utf-8")
     (staging / "README.md").write_text(card_text(manifest), encoding="utf-8")
     flush_tree(staging)

@@ -73,7 +73,7 @@ def _said_of(source: Source, video: Video) -> dict[str, Any]:
 
 def _clip_row(clip: Clip, caption: Caption, thumbnail: bytes, subtitles: list[Subtitle]) -> dict[str, Any]:
     return to_row(clip) | to_row(caption) | {
-        "subtitles": [to_row(line) for line in in_clip(subtitles, clip.start_s, clip.end_s)],
+        "subtitles": [to_row(line) for line in in_clip(subtitles, clip.start_s, clip.end_s) or caption.subtitles],
         "measures": _measures_row(clip.measures), "thumbnail": {"bytes": thumbnail, "path": f"{clip.clip_id}.jpg"}}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline import captions, clues, decode_video, questions
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
+from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
@@ -25,6 +26,7 @@ from pipeline.licences import check_licence
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
+from pipeline.served_models import ServedModels, StoppedError, Usage
 from pipeline.work_store import WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
@@ -40,6 +42,8 @@ class Workshop:
     journal: Journal
     workers: WorkerPool
     captioner: Captioner
+    models: ServedModels | None = None
+    """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
 
@@ -125,6 +129,7 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
 
     Raises:
         VideoRejectedError: nothing can come of it.
+        StoppedError: the budget is spent.
     """
     config = shop.config
     settings = _decode_settings(config)
@@ -141,6 +146,8 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
             verdict = _left_out(source, video_id, Stage.DECODE, error.reason, error.detail)
             write_records(folder / "verdict.json", Rejection, [verdict])
 
+    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key) is None:
+        raise StoppedError("the budget is spent; what it would be decoded for cannot be asked")
     product = _once(shop, Stage.DECODE, key, source.source, run)
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
@@ -166,17 +173,24 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     # The product may have been made under another name of the same bytes.
     opened = replace(opened, video=replace(opened.video, source=source.source))
     key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
-    return _once(shop, Stage.CAPTIONS, key, source.source,
-                 lambda folder: caption_video(shop.captioner, opened, folder))
+
+    def run(folder: Path) -> None:
+        _with_usage(shop, folder, lambda: caption_video(shop.captioner, opened, folder))
+
+    return _once(shop, Stage.CAPTIONS, key, source.source, run)
 
 
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
     """The clues of a video."""
-    key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer)
+    orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
+    depends_on = orderer.depends_on() if orderer else None
+    key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer, depends_on)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
-        find_clues(open_decoded(decoded), said, shop.config.orderer, folder)
+        opened = open_decoded(decoded)
+        _with_usage(shop, folder, lambda: find_clues(
+            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None))
 
     return _once(shop, Stage.CLUES, key, source.source, run)
 
@@ -207,6 +221,16 @@ def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path
         run(folder)
     shop.journal.say("done", stage, item, key=key)
     return shop.store.find(stage, key)
+
+
+def _with_usage(shop: Workshop, folder: Path, run: Callable[[], None]) -> None:
+    """Run a stage that may ask models, and write usage.json beside what it writes."""
+    if shop.models is None:
+        run()
+        return
+    with shop.models.tally() as usage:
+        run()
+    write_records(folder / "usage.json", Usage, usage)
 
 
 def _in_worker(

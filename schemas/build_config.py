@@ -1,10 +1,16 @@
 """What can be chosen for a build. Stored with the output; secrets have no place in it."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.source_choices import HOW_FETCHED, SourceChoices
+
+_OF_THE_MACHINE = {
+    "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
+    "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED
+
 
 
 class BuildConfig(SourceChoices, BaseModel):
@@ -12,12 +18,45 @@ class BuildConfig(SourceChoices, BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    captioner: Annotated[Literal["measured", "file"], Field(
+    captioner: Annotated[Literal["measured", "file", "served"], Field(
         description="who describes the clips: 'measured' says what it measures in the pixels, "
-                    "'file' takes captions that exist already (--captions)")] = "measured"
+                    "'file' takes captions that exist already (--captions), 'served' asks a vision-language model "
+                    "(--caption-urls, --caption-model)")] = "measured"
     captions: Annotated[list[str], Field(
-        description="caption files for 'file': JSONL or Parquet with video, start_s, end_s, text")] = []
-    orderer: Annotated[Literal["clock"], Field(description="who orders the clues: 'clock' sorts by time")] = "clock"
+        description="caption files for 'file': JSONL or Parquet with video, start_s, end_s, text; 'served' takes "
+                    "their subtitles as hints")] = []
+    orderer: Annotated[Literal["clock", "served"], Field(
+        description="who orders the clues: 'clock' sorts by time, 'served' has a language model choose, word and "
+                    "order them")] = "clock"
+
+    caption_urls: Annotated[list[str], Field(
+        description="servers that caption, http://host:port/v1; a key they ask for: VICO_CAPTION_API_KEY")] = []
+    caption_model: Annotated[str | None, Field(description="the model's name there")] = None
+    order_urls: Annotated[list[str], Field(
+        description="servers that order, where they are others; their key: VICO_ORDER_API_KEY")] = []
+    order_model: Annotated[str | None, Field(description="the model that orders, where it is another")] = None
+    answers: Annotated[list[str], Field(
+        description="stored answers to use before any server is asked: earlier output folders; never written to")] = []
+    temperature: Annotated[float, Field(ge=0, le=2, description="temperature of served models")] = 0.0
+    caption_tokens: Annotated[int, Field(ge=64, le=32_768, description="longest caption answer, tokens")] = 1024
+    order_context_tokens: Annotated[int, Field(
+        ge=2048, description="tokens that a request to the ordering model may take, its answer included")] = 16_384
+    chapter_clips: Annotated[int, Field(ge=4, le=1000, description="most clips ordered in one request")] = 48
+    shuffled_share: Annotated[float, Field(
+        ge=0, le=1,
+        description="share of the videos whose captions are also ordered shuffled and without times")] = 0.01
+    max_tokens: Annotated[int | None, Field(
+        ge=1, description="stop before the output has cost more tokens than this")] = None
+    max_cost: Annotated[float | None, Field(
+        gt=0, description="stop before the output has cost more than this, in the currency of the prices")] = None
+    caption_price_in: Annotated[float, Field(ge=0, description="price of a million prompt tokens, captions")] = 0.0
+    caption_price_out: Annotated[float, Field(ge=0, description="price of a million answer tokens, captions")] = 0.0
+    order_price_in: Annotated[float, Field(ge=0, description="price of a million prompt tokens, order")] = 0.0
+    order_price_out: Annotated[float, Field(ge=0, description="price of a million answer tokens, order")] = 0.0
+    requests_in_flight: Annotated[int, Field(
+        ge=1, le=4096, description="most requests at a time at each server; below that the number adapts")] = 256
+    request_seconds: Annotated[float, Field(gt=0, description="longest wait for one answer")] = 300.0
+    give_up_seconds: Annotated[float, Field(gt=0, description="longest time without any server answering")] = 600.0
 
     clip_seconds: Annotated[float, Field(gt=0, le=600, description="length of a clip")] = 14.0
     min_last_clip_seconds: Annotated[float, Field(ge=0, description="a shorter rest at the end is left out")] = 2.0
@@ -40,6 +79,18 @@ class BuildConfig(SourceChoices, BaseModel):
     stall_seconds: Annotated[float, Field(
         gt=0, description="a decoder that makes no progress for so long is stopped")] = 60.0
 
+    @field_validator("caption_urls", "order_urls")
+    @classmethod
+    def _urls_of_servers(cls, urls: list[str]) -> list[str]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("a server's address looks like http://host:port/v1")
+            if parts.username or parts.password or parts.query:
+                raise ValueError("a key has no place in a URL, which is logged and stored; set VICO_CAPTION_API_KEY "
+                                 "or VICO_ORDER_API_KEY in the environment")
+        return [url.rstrip("/") for url in urls]
+
     @field_validator("spans_minutes")
     @classmethod
     def _spans_positive(cls, spans: list[float]) -> list[float]:
@@ -51,9 +102,24 @@ class BuildConfig(SourceChoices, BaseModel):
     def _captions_fit_captioner(self) -> "BuildConfig":
         if self.captioner == "file" and not self.captions:
             raise ValueError("captioner 'file' needs at least one caption file (--captions FILE)")
-        if self.captioner != "file" and self.captions:
+        if self.captioner == "measured" and self.captions:
             raise ValueError(f"captions are given, but captioner '{self.captioner}' does not read them; "
                              "add --captioner file")
+        return self
+
+    @model_validator(mode="after")
+    def _served_models_are_named(self) -> "BuildConfig":
+        if self.captioner == "served" and not self.caption_model:
+            raise ValueError("captioner 'served' needs the model's name (--caption-model)")
+        if self.captioner == "served" and not (self.caption_urls or self.answers):
+            raise ValueError("captioner 'served' needs a server (--caption-urls) or stored answers (--answers)")
+        if self.orderer == "served" and not (self.order_model or self.caption_model):
+            raise ValueError("orderer 'served' needs the model's name (--order-model)")
+        if self.orderer == "served" and not (self.order_urls or self.caption_urls or self.answers):
+            raise ValueError("orderer 'served' needs a server (--order-urls) or stored answers (--answers)")
+        if self.max_cost and not any((self.caption_price_in, self.caption_price_out, self.order_price_in,
+                                      self.order_price_out)):
+            raise ValueError("max_cost needs prices (--caption-price-in, --caption-price-out, …)")
         return self
 
     @model_validator(mode="after")
@@ -64,4 +130,4 @@ class BuildConfig(SourceChoices, BaseModel):
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""
-        return self.model_dump(mode="json", exclude={"workers", "decode_threads", "stall_seconds"} | HOW_FETCHED)
+        return self.model_dump(mode="json", exclude=_OF_THE_MACHINE)

@@ -73,10 +73,19 @@ class Reason(StrEnum):
     # captions
     NO_CAPTION = "no_caption"
     CAPTION_OUTSIDE_CLIPS = "caption_outside_clips"
+    ANSWER_UNUSABLE = "answer_unusable"
+    MODEL_REFUSED = "model_refused"
+    SERVER_REFUSED = "server_refused"
+    SERVER_FAILED = "server_failed"
+    CAPTION_REPEATED = "caption_repeated"
     # clues
     CLUE_SAYS_TOO_LITTLE = "clue_says_too_little"
     SCENE_RETURNS = "scene_returns"
     CLUE_ELSEWHERE = "clue_elsewhere"
+    CLUE_GIVEN_TWICE = "clue_given_twice"
+    CHAPTER_BEFORE_CHOSE = "chapter_before_chose"
+    ORDER_AGAINST_CLOCK = "order_against_clock"
+    CAPTION_TOO_LONG_TO_ORDER = "caption_too_long_to_order"
     # questions
     TOO_FEW_CLUES = "too_few_clues"
     TOO_FEW_FRAMES = "too_few_frames"
@@ -128,9 +137,18 @@ SENTENCES: dict[Reason, str] = {
     Reason.NO_WHOLE_CLIP: "no clip of the video could be decoded whole",
     Reason.NO_CAPTION: "nothing was said about the clip",
     Reason.CAPTION_OUTSIDE_CLIPS: "a given caption lies outside every clip of the video",
+    Reason.ANSWER_UNUSABLE: "the model's answers could not be used, even after it was told why",
+    Reason.MODEL_REFUSED: "the model declined to answer",
+    Reason.SERVER_REFUSED: "the model server took no such request",
+    Reason.SERVER_FAILED: "the model server failed at this request every time, and not at others",
+    Reason.CAPTION_REPEATED: "the model said the very same of several clips with different pictures",
     Reason.CLUE_SAYS_TOO_LITTLE: "the sentence has too few words to be found again by",
     Reason.SCENE_RETURNS: "the same pictures stand elsewhere in the video too",
     Reason.CLUE_ELSEWHERE: "what the clue says is said of another clip too",
+    Reason.CLUE_GIVEN_TWICE: "the model gave a clue for the same sentence before",
+    Reason.CHAPTER_BEFORE_CHOSE: "the clip lies in two chapters, and for the earlier one other clues were chosen",
+    Reason.ORDER_AGAINST_CLOCK: "the place that the model gave the clue contradicts the clock",
+    Reason.CAPTION_TOO_LONG_TO_ORDER: "the caption alone takes more tokens than a request for order may",
     Reason.TOO_FEW_CLUES: "the span holds too few clues for a question about order",
     Reason.TOO_FEW_FRAMES: "an evidence clip has fewer than two stored frames",
     Reason.DISAGREES_WITH_CLOCK: "the answer does not follow from the times of the clips",

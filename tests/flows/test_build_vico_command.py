@@ -198,22 +198,31 @@ def test_a_second_run_on_the_same_output_is_refused_and_ctrl_c_can_be_continued(
     out = tmp_path / "out"
     sources = [sample.video, *sorted(tmp_path.glob("short-*.mp4"))]
     first = subprocess.Popen(
-        [COMMAND, *map(str, sources), "--out", str(out)], env=clean_environment(), text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        [COMMAND, *map(str, sources), "--out", str(out)], env=clean_environment(PYTHONFAULTHANDLER="1"), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         _wait_for(out, "started", "decode", first)
         second = build_vico(*sources, "--out", out)
         assert second.returncode == WRONG_CALL
         assert f"process {first.pid}" in second.stderr
         assert first.poll() is None
-        first.send_signal(signal.SIGINT)
-        _, words = first.communicate(timeout=60)
+        os.killpg(first.pid, signal.SIGINT)  # as a terminal does
+        words = _last_words(first)
     finally:
         first.kill()
     assert first.returncode == STOPPED, words
     assert "the same command goes on" in words
     assert not (out / "manifest.json").exists()
     assert running(first.pid) == []
+
+
+def _last_words(process: subprocess.Popen) -> str:
+    """What a process that was told to end says; where all its threads stand, if it does not end."""
+    try:
+        return process.communicate(timeout=90)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        return process.communicate(timeout=30)[1]
 
 
 def _wait_for(out: Path, event: str, stage: str, process: subprocess.Popen) -> None:

@@ -1,0 +1,311 @@
+"""Questions to model servers, each asked once: found among the stored answers, else asked, stored, read, and where it
+cannot be read asked again with the fault.
+
+Every answer is stored as it came, under the key of its own request; the way from there to a value is computed anew
+each time. So a build from stored answers takes the same steps as the one that paid for them.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.answer_reading import UnusableAnswerError
+from pipeline.answer_store import AnswerStore
+from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Message, Request
+from pipeline.prompt_files import load_prompt
+from pipeline.work_store import key_of
+from schemas.build_config import BuildConfig
+from schemas.reasons import Reason
+
+Role = Literal["captions", "order"]
+
+REPAIRS = 2
+"""How often a model is told what is wrong with its answer."""
+REPAIR_BYTES = 1500
+"""Most bytes, and so most tokens, that telling it adds to a request."""
+_REPEATED_BYTES = 900
+_KEYS = {"captions": "VICO_CAPTION_API_KEY", "order": "VICO_ORDER_API_KEY"}
+
+
+class StoppedError(Exception):
+    """The build cannot go on with this video now, and can another time: the budget is spent, or an answer that is
+    not stored can be asked of nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request with the way to read its answer; `read` raises UnusableAnswerError."""
+
+    role: Role
+    prompt: str
+    request: Request
+    read: Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a question: a value, or the reason why there is none, with the raw text."""
+
+    key: str
+    value: Any = None
+    reason: Reason | None = None
+    detail: str = ""
+    raw: str = ""
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """Every answer that it rests on, by key; more than one where the model had to be told a fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the questions of one role and one model took, as the servers counted it."""
+
+    role: Role
+    model: str
+    prompt: str
+    questions: int
+    answers: int
+    unusable: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class ServedModels:
+    """Asks the servers that a configuration names; for many threads, within a `with` block."""
+
+    def __init__(self, config: BuildConfig, work: Path) -> None:
+        """Read the stored answers.
+
+        Args:
+            config: the choices.
+            work: folder of the build's store; answers are kept under it.
+
+        Raises:
+            AnswersMissingError: `--answers` names a folder without answers.
+        """
+        self._store = AnswerStore(work / "answers", [Path(path) for path in config.answers])
+        self._budget = Budget(config.max_tokens, config.max_cost)
+        self._clients = _clients(config, self._budget)
+        self._most_waiting = 2 * config.requests_in_flight * max(1, len(config.caption_urls), len(config.order_urls))
+        self._asking: dict[str, asyncio.Task[Answer]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="served-models", daemon=True)
+        self._local = threading.local()
+        if self._budget.limited:
+            self._count_what_was_paid()
+
+    def __enter__(self) -> "ServedModels":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._store.close()
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget has stopped a request."""
+        return self._budget.spent
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """What happened to the requests of this run, by role; see `LlmClient.counts`."""
+        return {role: client.counts for role, client in self._clients.items()}
+
+    def replies(self, questions: Iterable[Question]) -> list[Reply]:
+        """Ask all, as many at a time as the servers bear; questions are taken from the iterable as needed.
+
+        Raises:
+            StoppedError: the budget is spent, or answers are missing and there is no server.
+            ServerRefusesError, ServersDownError: see `llm_client`. Whatever was in flight is stored before.
+        """
+        places = threading.BoundedSemaphore(self._most_waiting)
+        asked: list[tuple[tuple[Role, str, str], Future[Reply]]] = []
+        failed = threading.Event()
+
+        def done(future: Future[Reply]) -> None:
+            places.release()
+            if future.cancelled() or future.exception() is not None:
+                failed.set()
+
+        for question in questions:
+            places.acquire()
+            if failed.is_set():
+                break
+            future = asyncio.run_coroutine_threadsafe(self._reply(question), self._loop)
+            future.add_done_callback(done)
+            # Not the question itself: it holds pictures.
+            asked.append(((question.role, question.request.model, question.prompt), future))
+        wait([future for _, future in asked])
+        replies = [(whose, future.result()) for whose, future in asked]
+        for whose, reply in replies:
+            self._tallies().setdefault(whose, []).append(reply)
+        return [reply for _, reply in replies]
+
+    def count_tokens(self, role: Role, model: str, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, by the server's own tokenizer, asked once.
+
+        A server that does not count is made up for by the number of bytes: no tokenizer makes more tokens than that.
+        """
+        key = key_of("tokens", model, list(texts))
+        stored = self._store.find(key)
+        if stored is None:
+            counting = asyncio.run_coroutine_threadsafe(self._count_and_keep(key, role, model, texts), self._loop)
+            return counting.result()
+        return stored["counts"]
+
+    @contextlib.contextmanager
+    def tally(self) -> Iterator[list[Usage]]:
+        """Collects what the questions of this thread take; the list is filled when the block ends."""
+        collected: list[Usage] = []
+        self._local.tallies = {}
+        yield collected
+        collected.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
+        self._local.tallies = {}
+
+    def _tallies(self) -> dict[tuple[Role, str, str], list[Reply]]:
+        if not hasattr(self._local, "tallies"):
+            self._local.tallies = {}
+        return self._local.tallies
+
+    async def _reply(self, question: Question) -> Reply:
+        request = question.request
+        first_key = request.key()
+        answers: dict[str, Answer] = {}
+        for repairs_left in reversed(range(REPAIRS + 1)):
+            key = request.key()
+            answer = answers[key] = await self._answer(key, request, question)
+            try:
+                return Reply(first_key, value=_read(answer, question), answers=answers)
+            except UnusableAnswerError as fault:
+                if not repairs_left or not answer.final:
+                    return Reply(first_key, reason=_REASONS.get(answer.finish_reason, Reason.ANSWER_UNUSABLE),
+                                 detail=str(fault), raw=answer.text, answers=answers)
+                request = question.request.and_then(*_complaint(answer, fault, repairs_left))
+        raise AssertionError("unreachable: the last round returns")
+
+    async def _answer(self, key: str, request: Request, question: Question) -> Answer:
+        """From the store, from a request on its way, or from a server."""
+        client = self._clients.get(question.role)
+        stored = self._store.find(key)
+        if stored is not None:
+            answer = _from_record(stored)
+            if answer.final or client is None:
+                return answer
+        if client is None:
+            raise StoppedError(
+                f"no stored answer for {question.prompt}, and no server to ask (--caption-urls, --order-urls)")
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.ensure_future(self._ask_and_keep(client, key, request, question))
+            task.add_done_callback(lambda _: self._asking.pop(key))
+        try:
+            return await asyncio.shield(task)
+        except BudgetSpentError as error:
+            raise StoppedError(str(error)) from None
+
+    async def _ask_and_keep(self, client: LlmClient, key: str, request: Request, question: Question) -> Answer:
+        answer = await client.ask(request)
+        await self._store.keep(key, {
+            "role": question.role, "model": request.model, "prompt": question.prompt, "text": answer.text,
+            "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens,
+            "completion_tokens": answer.completion_tokens, "seconds": answer.seconds})
+        return answer
+
+    async def _count_and_keep(self, key: str, role: Role, model: str, texts: Sequence[str]) -> list[int]:
+        client = self._clients.get(role)
+        if client is None:
+            raise StoppedError("no stored counts of tokens, and no server to ask (--order-urls)")
+        counts = await client.count_tokens(model, texts)
+        if counts is None:
+            counts = [len(text.encode()) for text in texts]
+        await self._store.keep(key, {"role": role, "model": model, "counts": counts})
+        return counts
+
+    def _count_what_was_paid(self) -> None:
+        """The budget is the output's, not the run's: running the command again must not spend it again."""
+        for key in self._store.own_keys:
+            record = self._store.find(key)
+            if record and "text" in record and record["role"] in self._clients:
+                prompt, completion = record["prompt_tokens"], record["completion_tokens"]
+                client = self._clients[record["role"]]
+                self._budget.spend(prompt + completion, client.cost(prompt, completion))
+                client.expect_prompt(prompt)
+
+    async def _close(self) -> None:
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for client in self._clients.values():
+            await client.close()
+
+
+_REASONS = {
+    "refusal": Reason.MODEL_REFUSED, "content_filter": Reason.MODEL_REFUSED, "refused": Reason.SERVER_REFUSED,
+    "failed": Reason.SERVER_FAILED,
+}
+
+
+def _clients(config: BuildConfig, budget: Budget) -> dict[Role, LlmClient]:
+    """A client for each role that has servers; its key comes from the environment, and from nowhere else."""
+    limits = {"budget": budget, "most_in_flight": config.requests_in_flight, "timeout_s": config.request_seconds,
+              "give_up_s": config.give_up_seconds}
+    caption_key = os.environ.get(_KEYS["captions"])
+    clients: dict[Role, LlmClient] = {}
+    if config.captioner == "served" and config.caption_urls:
+        clients["captions"] = LlmClient(
+            config.caption_urls, key=caption_key, price_in=config.caption_price_in,
+            price_out=config.caption_price_out, **limits)
+    if config.orderer == "served" and (config.order_urls or config.caption_urls):
+        # The captions' key goes to the captions' servers only.
+        key = os.environ.get(_KEYS["order"]) if config.order_urls else caption_key
+        clients["order"] = LlmClient(
+            config.order_urls or config.caption_urls, key=key, price_in=config.order_price_in,
+            price_out=config.order_price_out, **limits)
+    return clients
+
+
+def _read(answer: Answer, question: Question) -> Any:
+    if answer.finish_reason == "length":
+        raise UnusableAnswerError(f"it was cut off after {answer.completion_tokens} tokens")
+    if answer.finish_reason in _REASONS:
+        raise UnusableAnswerError(answer.text or "the model declined")
+    return question.read(answer.text)
+
+
+def _complaint(answer: Answer, fault: UnusableAnswerError, left: int) -> tuple[Message, Message]:
+    """The answer, cut short, and what is wrong with it; together at most REPAIR_BYTES.
+
+    It says how many tries are left, so that the same fault twice is not the same request twice.
+    """
+    repair = load_prompt("repair.v1").fill(fault=_cut(str(fault), 300), left=str(left))
+    return (Message("assistant", (_cut(answer.text, _REPEATED_BYTES) or "(nothing)",)), Message("user", (repair,)))
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
+
+
+def _from_record(record: dict[str, Any]) -> Answer:
+    return Answer(record["text"], record["finish_reason"], record["prompt_tokens"], record["completion_tokens"],
+                  record["seconds"])
+
+
+def _usage(role: Role, model: str, prompt: str, replies: Sequence[Reply]) -> Usage:
+    answers = {key: answer for reply in replies for key, answer in reply.answers.items()}
+    return Usage(
+        role=role, model=model, prompt=prompt, questions=len(replies), answers=len(answers),
+        unusable=sum(reply.reason is not None for reply in replies),
+        prompt_tokens=sum(answer.prompt_tokens for answer in answers.values()),
+        completion_tokens=sum(answer.completion_tokens for answer in answers.values()),
+        seconds=round(sum(answer.seconds for answer in answers.values()), 3))
