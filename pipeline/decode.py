@@ -275,6 +275,8 @@ def _advance(frames: Iterator[av.VideoFrame | None], facts: VideoFacts, wanted: 
 
 
 def _open(path: str) -> av.container.InputContainer:
+    # PyAV's logging stays off, as it is by default: av.logging.set_level installs a callback that takes the
+    # interpreter's lock in FFmpeg's threads, and closing a container then waits for them for ever.
     try:
         # Only local files: nothing inside a stranger's file may make FFmpeg open another address.
         return av.open(path, options={"protocol_whitelist": "file"})
