@@ -1,11 +1,10 @@
-"""What an orderer is: it chooses and words the clues of one video, and says in which order they happen."""
+"""What an orderer hands to the clue stage: clues it chose and worded, and what it left out."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from pipeline.captioner import DecodedVideo
 from schemas.reasons import Reason
-from schemas.records import Caption, Rejection
+from schemas.records import Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +32,3 @@ class Proposal:
     candidates: list[Candidate]
     rejected: list[Rejection]
     figures: dict[str, Any] = field(default_factory=dict)
-
-
-class ClueOrderer(Protocol):
-    """Proposes the clues of a video; the clue stage judges each of them."""
-
-    name: str
-    """The value of `--orderer`."""
-
-    def depends_on(self) -> Any:
-        """What its proposals depend on besides video and captions, as values JSON can hold."""
-
-    def propose(self, decoded: DecodedVideo, captions: list[Caption]) -> Proposal:
-        """The clues of one video."""

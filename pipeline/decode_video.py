@@ -226,7 +226,7 @@ def _rejection(video_id: str, reason: Reason, detail: str, clip_index: int | Non
 
 def _video(source: Source, video_id: str, facts: VideoFacts, cuts: list[float]) -> Video:
     return Video(
-        video_id=video_id, media="video", source=source.source, title=source.title or facts.title,
+        video_id=video_id, media="video", source=source.source, title=facts.title,
         domain=source.domain, language=source.language, license=source.license, uploader=source.uploader,
         published=source.published, duration_s=facts.duration_s, width=facts.width, height=facts.height,
         fps=facts.fps, variable_frame_rate=facts.variable_frame_rate, rotation=facts.rotation,

@@ -197,5 +197,5 @@ def _in_worker(
 
 def _left_out(source: Source, video_id: str | None, stage: Stage, reason: Reason, detail: str) -> Rejection:
     return Rejection(
-        stage=stage, reason=reason, detail=f"{SENTENCES[reason]}: {detail}".removesuffix(f": {SENTENCES[reason]}"),
+        stage=stage, reason=reason, detail=f"{SENTENCES[reason]}: {detail}",
         source=source.source, video_id=video_id)
