@@ -4,9 +4,11 @@ One task per video and stage. Prefect retries a task once and keeps no results: 
 the work store under the output, so a flow that is run again goes on where it was.
 """
 
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,11 @@ from flows.output_lock import only_run
 from pipeline import video_stages
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
+from pipeline.fetch_request import Listing
+from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.playlists import sources_in
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
@@ -33,6 +38,45 @@ from schemas.reasons import Reason, Stage
 from schemas.records import Rejection, Source
 
 _TASK = {"retries": 1, "retry_delay_seconds": 1, "cache_policy": NO_CACHE, "persist_result": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A video that has to wait for another run: no failure, and nothing to retry now."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMade:
+    """What became of a source; no outcome where another source of the same bytes has it."""
+
+    source: Source
+    video_id: str
+    outcome: VideoProducts | Rejection | Unfinished | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesFound:
+    """A source that turned out to be a list."""
+
+    sources: list[Source]
+    rejected: list[Rejection]
+
+
+class VideoClaims:
+    """Who works on which video: the first source of its bytes."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._lock = threading.Lock()
+
+    def take(self, video_id: str) -> bool:
+        """Whether the caller is the first to ask for this video."""
+        with self._lock:
+            is_first = video_id not in self._taken
+            self._taken.add(video_id)
+            return is_first
 
 
 class BuildFailedError(Exception):
@@ -50,19 +94,12 @@ class BuildResult:
     why_unfinished: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A video that has to wait for another run: no failure, and nothing to retry now."""
-
-    why: str
-
-
 @flow(name="build-vico", persist_result=False)
 def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) -> BuildResult:
     """Make a VICO data set from long videos.
 
     Args:
-        sources: video files, folders, or lists of files (.txt, .csv, .jsonl).
+        sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet).
         out: the output folder; a build that was stopped there is continued.
         config: everything that can be chosen.
 
@@ -75,15 +112,21 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
     config = config or BuildConfig()
     target = Path(out)
     found = find_sources(sources)
-    with only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models:
+    is_remote = any(source.url is not None for source in found)
+    with (only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models,
+          ExitStack() as running):
         store = WorkStore(target)
         store.sweep()
         journal = Journal(store.root)
-        journal.say("planned", "run", "sources", count=len(found))
-        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models)
-        with ThreadPoolTaskRunner(max_workers=config.workers) as runner:
+        fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
+        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models, fetching)
+        _plan(shop, len(found), sum(source.url is not None for source in found))
+        # Threads that fetch wait while the workers are busy, so that the cache does not run full.
+        with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
             products, rejected, unfinished = _run_videos(shop, found, runner)
         manifest = write_shards_task(shop, products, rejected, target)
+        if fetching is not None and config.delete_source:
+            fetching.delete(product.video_id for product in products if product.source.url is not None)
         if models is not None:
             for role, counts in models.counts().items():
                 journal.say("done", "requests", role, counts=counts)
@@ -104,46 +147,67 @@ def served_models(config: BuildConfig, out: Path) -> AbstractContextManager[Serv
 def _run_videos(
     shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner
 ) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
-    """All videos, as many at a time as there are workers."""
+    """All videos, as many at a time as there are workers; what a list names follows when it has been read."""
     progress = ProgressArtifact("videos", len(found))
-    rejected: list[Rejection] = []
-    identified = [runner.submit(identify_task, {"shop": shop, "source": source}) for source in found]
-    sources = _one_source_each(
-        [(source, _outcome(future)) for source, future in zip(found, identified, strict=True)], rejected)
-    shop.journal.say("planned", "run", "videos", count=len(sources))
-    progress.advance(len(found) - len(sources))
-    running = [
-        runner.submit(make_video, {"shop": shop, "source": source, "video_id": video_id})
-        for video_id, source in sources.items()]
-    outcomes = []
-    for future in running:
-        outcomes.append(_outcome(future))
+    claims = VideoClaims()
+
+    def submit(source: Source) -> PrefectFuture:
+        return runner.submit(make_source, {"shop": shop, "source": source, "claims": claims})
+
+    waiting = deque(submit(source) for source in found)
+    named = {source.url for source in found}
+    outcomes: list[Any] = []
+    while waiting:
+        outcome = _outcome(waiting.popleft())
+        outcomes.append(outcome)
+        if isinstance(outcome, SourcesFound):
+            fresh = [source for source in outcome.sources if source.url not in named]
+            named |= {source.url for source in fresh}
+            waiting.extend(submit(source) for source in fresh)
+            _plan(shop, len(outcomes) + len(waiting), len(named - {None}))
         progress.advance(1)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if failed:
         raise BuildFailedError(f"{len(failed)} of {len(found)} videos failed; the first: {failed[0]!r}") from failed[0]
-    rejected.extend(outcome for outcome in outcomes if isinstance(outcome, Rejection))
-    unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
-    return [outcome for outcome in outcomes if isinstance(outcome, VideoProducts)], rejected, unfinished
+    listed = [row for outcome in outcomes if isinstance(outcome, SourcesFound) for row in outcome.rejected]
+    rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
+    unfinished: list[Unfinished] = []
+    made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
+    return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
+
+
+def _plan(shop: Workshop, count: int, fetches: int) -> None:
+    """Tell how much there is to do; before it is fetched, everything may be a video."""
+    for what, how_many in (("fetches", fetches), ("sources", count - fetches), ("videos", count)):
+        shop.journal.say("planned", "run", what, count=how_many)
 
 
 def _one_source_each(
-    identified: Sequence[tuple[Source, Any]], rejected: list[Rejection]
-) -> dict[str, Source]:
-    """The source of each video: of several with the same bytes the first by name, the others rejected."""
-    sources: dict[str, Source] = {}
-    for source, outcome in identified:
-        if isinstance(outcome, Exception):
-            raise BuildFailedError(f"{source.source}: {outcome!r}") from outcome
+    shop: Workshop, made: Sequence[SourceMade], rejected: list[Rejection], unfinished: list[Unfinished]
+) -> list[VideoProducts]:
+    """The products of each video under one source: of several with the same bytes the first by name.
+
+    The others are rejected. Where another source was quicker, the stages are gone through again under the right
+    name; all but those that depend on it are in the store already.
+    """
+    by_video: dict[str, list[SourceMade]] = {}
+    for one in sorted(made, key=lambda one: (one.source.source, one.source.path)):
+        by_video.setdefault(one.video_id, []).append(one)
+    products: list[VideoProducts] = []
+    for video_id, (first, *others) in by_video.items():
+        outcome = next(one.outcome for one in (first, *others) if one.outcome is not None)
+        if first.outcome is None and isinstance(outcome, VideoProducts):
+            outcome = make_video(shop, first.source, video_id)
         if isinstance(outcome, Rejection):
-            rejected.append(outcome)
-        elif outcome in sources:
-            rejected.append(Rejection(
-                stage=Stage.SOURCES, reason=Reason.SAME_BYTES, source=source.source, video_id=outcome,
-                detail=f"the same file as {sources[outcome].source}"))
+            rejected.append(replace(outcome, source=first.source.source))
+        elif isinstance(outcome, Unfinished):
+            unfinished.append(outcome)
         else:
-            sources[outcome] = source
-    return sources
+            products.append(outcome)
+        rejected.extend(Rejection(
+            stage=Stage.SOURCES, reason=Reason.SAME_BYTES, source=other.source.source, video_id=video_id,
+            detail=f"the same file as {first.source.source}") for other in others)
+    return products
 
 
 def _outcome(future: PrefectFuture) -> Any:
@@ -157,12 +221,41 @@ def identify_task(shop: Workshop, source: Source) -> str | Rejection:
     return _or_rejection(video_stages.identify_source, shop, source, Stage.PROBE)
 
 
+@task(name="fetch", task_run_name="fetch {source.source}", **_TASK)
+def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejection | Unfinished:
+    """A source that lies elsewhere, brought here."""
+    return _or_rejection(video_stages.fetch, shop, source, Stage.FETCH)
+
+
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
+def make_source(
+    shop: Workshop, source: Source, claims: VideoClaims
+) -> SourceMade | SourcesFound | Rejection:
+    """A source from its address to the questions about it."""
+    if source.url is None:
+        video_id = identify_task(shop, source)
+        if isinstance(video_id, Rejection):
+            return video_id
+        return SourceMade(source, video_id, make_video(shop, source, video_id) if claims.take(video_id) else None)
+    fetched = fetch_task(shop, source)
+    if isinstance(fetched, Rejection | Unfinished):
+        return fetched
+    if isinstance(fetched, Listing):
+        return SourcesFound(*sources_in(source, fetched, shop.config.max_playlist))
+    with fetched:
+        is_first = claims.take(fetched.video_id)
+        outcome = make_video(shop, fetched.source, fetched.video_id) if is_first else None
+    return SourceMade(fetched.source, fetched.video_id, outcome)
+
+
 def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
     decoded = decode_task(shop, source, video_id)
     if isinstance(decoded, Rejection | Unfinished):
         return decoded
+    left_out = judge_task(shop, source, video_id, decoded)
+    if left_out is not None:
+        return left_out
     captioned = caption_task(shop, source, decoded)
     if isinstance(captioned, Unfinished):
         return captioned
@@ -177,6 +270,12 @@ def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts |
 def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection | Unfinished:
     """Frames, shots and measures."""
     return _or_rejection(video_stages.decode, shop, source, Stage.DECODE, video_id)
+
+
+@task(name="quality", task_run_name="quality {source.source}", **_TASK)
+def judge_task(shop: Workshop, source: Source, video_id: str, decoded: Path) -> Rejection | None:
+    """The quality gates."""
+    return _or_rejection(video_stages.judge, shop, source, Stage.QUALITY, video_id, decoded)
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)

@@ -67,7 +67,7 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
                "made, 4 stopped and resumable.")
     parser.add_argument(
         "sources", nargs="*", default=None, type=_as_unicode, metavar="SOURCE",
-        help="video files, folders, or lists of files (.txt, .csv, .jsonl)")
+        help="addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet)")
     return read_choices(BuildVicoChoices, parser, argv, os.environ)
 
 
@@ -77,17 +77,19 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
+    from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
     from pipeline.sources import SourceError, find_sources
 
     try:
         find_sources(choices.sources)
         make_captioner(choices)
+        check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
-    except (SourceError, CaptionFileError, AnswersMissingError, OutputInUseError) as error:
+    except (SourceError, CaptionFileError, FetchChoiceError, AnswersMissingError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipeline.journal import read_journal
 from schemas.reasons import Stage
 
-_STAGES = (Stage.PROBE, Stage.DECODE, Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS, Stage.SHARDS)
+_STAGES = (Stage.FETCH, Stage.PROBE, Stage.DECODE, Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS, Stage.SHARDS)
+_ORDER = tuple(Stage)
 _REFRESH_S = 0.3
 
 
@@ -69,11 +70,12 @@ class ProgressBars:
     def _reject(self, stage: str, item: str) -> None:
         """The stage is through with the item, and the stages after it will not see it."""
         self._rejected += 1
-        self._shares[stage][item] = 1.0
-        self._progress.update(
-            self._bars[stage], completed=sum(self._shares[stage].values()), note=f"{self._rejected} rejected")
-        if stage == Stage.DECODE:
-            for later in (Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS):
+        if stage in self._bars:
+            self._shares[stage][item] = 1.0
+            self._progress.update(
+                self._bars[stage], completed=sum(self._shares[stage].values()), note=f"{self._rejected} rejected")
+        for later in (Stage.DECODE, Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS):
+            if _ORDER.index(later) > _ORDER.index(stage):
                 bar = self._bars[later]
                 self._progress.update(bar, total=(self._progress.tasks[bar].total or 1) - 1)
 
@@ -81,8 +83,8 @@ class ProgressBars:
         for stage in _STAGES:
             if stage == Stage.SHARDS:
                 self._progress.update(self._bars[stage], total=1)
-            elif (stage == Stage.PROBE) == (what == "sources"):
-                self._progress.update(self._bars[stage], total=count)
+            elif what == {Stage.FETCH: "fetches", Stage.PROBE: "sources"}.get(stage, "videos"):
+                self._progress.update(self._bars[stage], total=count, visible=count > 0)
 
     def _say_plainly(self, words: str) -> None:
         if not self._console.is_terminal:

@@ -26,6 +26,10 @@ _VARIABLE_FROM_SHARE = 0.01
 _PROMISE_TOLERANCE_S = 1.0
 _LONGEST_REORDERING_S = 10
 _NEAR_S = 10
+_MOST_PIXELS = 36_000_000
+"""8K and a little: what a frame may take is known before the first one is decoded."""
+_MOST_FRAMES = 48 * 3600 * 120
+"""Two days at 120 frames a second, in 166 MB of times."""
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -105,13 +109,16 @@ def read_facts(path: str) -> VideoFacts:
         raise UnreadableVideoError(Reason.EMPTY_FILE, "the file holds no bytes")
     with _open(path) as container:
         stream = _picture_stream(container)
+        # the shape of a pixel can make a small picture a huge one
+        _check_size(stream.codec_context.width, stream.codec_context.height)
+        _check_size(*_upright_size(stream, 0))
         time_base = Fraction(stream.time_base)
         rotation = _rotation(path)
         packets = _scan_packets(container, stream)
         if not packets.ticks:
             raise UnreadableVideoError(Reason.UNREADABLE, "the picture stream holds no frame with a time")
         start = _container_start(container, packets, time_base)
-        ticks = np.unique(np.array(packets.ticks, dtype=np.int64)) - start
+        ticks = np.unique(np.frombuffer(packets.ticks, dtype=np.int64)) - start
         # What lies before the first key frame cannot be decoded, and no player shows it.
         ticks = ticks[ticks >= packets.first_key - start]
         step = _usual_step(ticks, packets.usual_duration, stream)
@@ -155,10 +162,11 @@ def read_frames(path: str, facts: VideoFacts, threads: int = 0) -> Iterator[tupl
         wanted = memoryview(facts.ticks)  # gives plain numbers one by one, where a list would hold all of them
         position, damaged = 0, False
         for frame in _decoded(container, stream):
-            if frame is None or frame.is_corrupt:
+            time = None if frame is None else frame.pts if frame.pts is not None else frame.dts
+            if time is None or frame.is_corrupt:
                 damaged = True
                 continue
-            tick = (frame.pts if frame.pts is not None else frame.dts) - facts.start_ticks
+            tick = time - facts.start_ticks
             reached = position
             while reached < len(wanted) and wanted[reached] < tick:
                 reached += 1
@@ -293,6 +301,7 @@ def _picture_stream(container: av.container.InputContainer) -> Any:
     for stream in container.streams.video:
         is_cover = bool(stream.disposition & av.stream.Disposition.attached_pic)
         if not is_cover and stream.codec_context is not None:
+            stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}  # the size may change in mid-stream
             return stream
     raise UnreadableVideoError(Reason.NO_PICTURE, "it has no video stream (sound or cover pictures only)")
 
@@ -333,6 +342,8 @@ def _scan_packets(container: av.container.InputContainer, picture: Any) -> _Pack
             found.starts.setdefault(index, tick * bases[index])
         elif found.first_key is not None and _is_shown(packet, picture):
             found.ticks.append(tick)
+            if len(found.ticks) > _MOST_FRAMES:
+                raise UnreadableVideoError(Reason.TOO_LONG, f"it holds more than {_MOST_FRAMES} frames")
             found.usual_duration = found.usual_duration or packet.duration or 0
     found.last_end_s = max((end * bases[index] for index, end in ends.items()), default=Fraction(0))
     if found.ticks:
@@ -370,7 +381,7 @@ def _usual_step(ticks: np.ndarray, packet_duration: int, stream: Any) -> int:
     if len(ticks) > 1:
         return int(np.median(np.diff(ticks)))
     rate = stream.guessed_rate or stream.average_rate
-    return packet_duration or (int(1 / (Fraction(rate) * Fraction(stream.time_base))) if rate else 1)
+    return packet_duration or (max(1, int(1 / (Fraction(rate) * Fraction(stream.time_base)))) if rate else 1)
 
 
 def _is_variable(ticks: np.ndarray, step: int) -> bool:
@@ -401,6 +412,14 @@ def _decoded(container: av.container.InputContainer, stream: Any) -> Iterator[av
         yield from stream.codec_context.decode(None)
     except av.FFmpegError:
         yield None
+
+
+def _check_size(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise UnreadableVideoError(Reason.UNREADABLE, "its header names no size of the picture")
+    if width * height > _MOST_PIXELS:
+        raise UnreadableVideoError(
+            Reason.TOO_MANY_PIXELS, f"{width} × {height}, more than {_MOST_PIXELS // 1_000_000} million pixels")
 
 
 def _upright_size(stream: Any, rotation: int) -> tuple[int, int]:

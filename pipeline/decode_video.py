@@ -7,7 +7,7 @@ Product (a folder):
     frames.parquet          stored frames, columns of the table `frames`
     caption_frames.parquet  clip_index, t_s, jpeg: what a captioner may look at
     thumbnails.parquet      clip_index, jpeg
-    looks.parquet           clip_index, t_s, picture_hash, flat: four a second
+    looks.parquet           clip_index, t_s, picture_hash, flat, luma, change: four a second
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ from schemas.reasons import Reason, Stage
 from schemas.records import Chapter, Clip, Measures, Rejection, Source, Video
 from schemas.tables import FRAMES
 
-VERSION = "1"
+VERSION = "2"
 """Part of the key of every product: raise it when the same video gives another product."""
 
 CAPTION_FRAMES = pa.schema([("clip_index", pa.int32()), ("t_s", pa.float64()), ("jpeg", pa.binary())])

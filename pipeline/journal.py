@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-Event = Literal["planned", "started", "progress", "done", "reused", "rejected"]
+Event = Literal["planned", "started", "progress", "done", "reused", "rejected", "waiting"]
 
 _PROGRESS_EVERY_S = 0.5
 

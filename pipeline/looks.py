@@ -16,7 +16,9 @@ from schemas.records import Measures
 
 LOOKS = pa.schema([
     ("clip_index", pa.int32()), ("t_s", pa.float64()), ("picture_hash", pa.int64()), ("flat", pa.bool_()),
+    ("luma", pa.float32()), ("change", pa.float32()),
 ])
+"""`luma` is the mean, 0 to 255; `change` its mean change since the look before, null for the first of a clip."""
 
 _PAIR_S = 0.1
 _LONGEST_PAIR_S = 1.0
@@ -36,6 +38,7 @@ class ClipLooks:
         self._facts, self._planned = facts, frozenset(planned)
         self._measures = ClipMeasures()
         self._rows: list[dict[str, Any]] = []
+        self._last: np.ndarray | None = None
         self._pair: tuple[float, np.ndarray] | None = None
         self._paired_second = -1
 
@@ -49,14 +52,17 @@ class ClipLooks:
         luma = yuv[..., 0]
         self._measures.look(yuv, to_bgr(yuv))
         self._rows.append({
-            "clip_index": clip_index, "t_s": t_s, "picture_hash": picture_hash(luma), "flat": is_flat(luma)})
+            "clip_index": clip_index, "t_s": t_s, "picture_hash": picture_hash(luma), "flat": is_flat(luma),
+            "luma": float(luma.mean()),
+            "change": None if self._last is None else float(cv2.absdiff(self._last, luma).mean())})
+        self._last = luma
         if int(t_s) > self._paired_second:  # motion is measured once a second
             self._paired_second = int(t_s)
             self._pair = (t_s, luma)
 
     def finish(self) -> tuple[Measures, list[dict[str, Any]]]:
         """Measures and rows of the clip; the next frame begins another."""
-        rows, self._rows, self._pair = self._rows, [], None
+        rows, self._rows, self._pair, self._last = self._rows, [], None, None
         return self._measures.finish(), rows
 
     def _end_pair(self, t_s: float, frame: av.VideoFrame) -> None:

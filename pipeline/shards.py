@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.data_card import card_text
+from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
 from pipeline.splits import bucket_of, split_of
 from pipeline.table_rows import VideoProducts, count_frames, rejections_of, rows_of
 from pipeline.work_store import WorkStore, flush_folder, flush_tree, key_of, write_file
 from schemas.build_config import BuildConfig
+from schemas.reasons import Reason, Stage
 from schemas.records import Rejection, to_row
 from schemas.tables import SCHEMA_VERSION, TABLES, with_footer
 from schemas.views import views_sql
@@ -50,9 +52,11 @@ def write_shards(
     shutil.rmtree(staging, ignore_errors=True)
     data = staging / "data"
     _write_tables(config, sorted(videos, key=lambda video: video.video_id), data)
-    left_out = [*rejected, *(row for video in videos for row in rejections_of(video))]
+    same = find_same_pictures({video.video_id: video.decoded for video in videos})
+    left_out = [*rejected, *(row for video in videos for row in rejections_of(video)), *_told(same, videos)]
     _write_single(data, "rejected", sorted((to_row(row) for row in left_out), key=_canonical))
-    _write_single(data, "duplicates", [])
+    _write_single(data, "duplicates", [
+        {"video_id": video_id, "duplicate_of": stays} for video_id, stays in sorted(same.items())])
     _fill_absent(data)
     manifest = _manifest(staging, config_said) | served_figures(
         config, [video.captions for video in videos], [video.clues for video in videos])
@@ -62,6 +66,15 @@ def write_shards(
     _put_in_place(staging, out)
     write_file(out / "manifest.json", (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
     return manifest
+
+
+def _told(same: dict[str, str], videos: Sequence[VideoProducts]) -> Iterator[Rejection]:
+    """Videos with the pictures of another keep their rows, which depend on nothing else; readers leave them out."""
+    sources = {video.video_id: video.source.source for video in videos}
+    for video_id, stays in same.items():
+        yield Rejection(
+            stage=Stage.SHARDS, reason=Reason.SAME_PICTURES, source=sources[video_id], video_id=video_id,
+            detail=f"it shows the same pictures as {sources[stays]}; the table `duplicates` names both")
 
 
 def _write_tables(config: BuildConfig, videos: Sequence[VideoProducts], data: Path) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
-from schemas.records import Source
+from pipeline.source_addresses import AddressNotAllowedError, Kind, kind_of, shown_address, youtube_address
+from schemas.records import Source, SubtitleFile
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -22,7 +25,8 @@ VIDEO_SUFFIXES = frozenset(
     ).split()
 )
 """Files of a folder that are taken to be videos. A file that is named itself may be called anything."""
-LIST_SUFFIXES = frozenset({".txt", ".csv", ".jsonl"})
+LIST_SUFFIXES = frozenset({".txt", ".csv", ".jsonl", ".parquet"})
+SUBTITLE_SUFFIXES = (".srt", ".vtt", ".json3")
 
 
 class SourceError(Exception):
@@ -30,26 +34,44 @@ class SourceError(Exception):
 
 
 class ListEntry(BaseModel):
-    """A line of a list of sources."""
+    """A line of a list of sources.
+
+    A list in the manner of CinePile names a YouTube id or link, a film and a year instead of source and title.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
-    source: Annotated[str, Field(
-        pattern=r"^[^\x00]+$", validation_alias=AliasChoices("source", "path", "video", "file"))]
-    title: str | None = None
-    domain: str | None = None
+    source: Annotated[str, Field(pattern=r"^[^\x00]+$", validation_alias=AliasChoices(
+        "source", "path", "video", "file", "url", "yt_clip_link"))]
+    title: Annotated[str | None, Field(validation_alias=AliasChoices("title", "yt_clip_title"))] = None
+    domain: Annotated[str | None, Field(validation_alias=AliasChoices("domain", "genre"))] = None
     language: str | None = None
     license: Annotated[str | None, Field(validation_alias=AliasChoices("license", "licence"))] = None
     uploader: str | None = None
     published: date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_film_list(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        video = values.get("youtube_id") or values.get("videoID")
+        if video and not values.get("source"):
+            values["source"] = youtube_address(str(video))
+        film = values.get("film") or values.get("movie_name")
+        if film and not values.get("title"):
+            values["title"] = f"{film} ({values['year']})" if values.get("year") else str(film)
+        return values
 
 
 def find_sources(names: Sequence[str]) -> list[Source]:
     """All videos that names on a command line stand for, each path once, sorted by how the output calls them.
 
     Args:
-        names: video files, folders (searched through), or lists: .txt with a path a line, .csv with a
-            header, .jsonl. Paths in a list are relative to the list. A file: URL stands for its path.
+        names: addresses (http, https, s3, gs, hf), video files, folders (searched through), or lists: .txt with
+            a name a line, .csv with a header, .jsonl, .parquet. Paths in a list are relative to the list. A file:
+            URL stands for its path.
 
     Raises:
         SourceError: a name does not exist, a list is broken, or nothing was named.
@@ -57,18 +79,37 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     found: dict[str, Source] = {}
     for name in names:
         for source in _expand(name):
-            found.setdefault(os.path.realpath(source.path), source)
+            found.setdefault(source.url or os.path.realpath(source.path), source)
     if not found:
         raise SourceError(f"no video in {', '.join(map(repr, names)) or 'an empty list of sources'}")
     return sorted(found.values(), key=lambda source: (source.source, source.path))
 
 
+def read_entries(path: Path, suffix: str) -> Iterator[tuple[int, ListEntry]]:
+    """The entries of a list with the numbers of their lines.
+
+    Args:
+        path: the list.
+        suffix: one of `LIST_SUFFIXES`, which says how to read it.
+
+    Raises:
+        ValueError: the list is broken; the message says where.
+        OSError: it cannot be read.
+    """
+    is_table = suffix == ".parquet"
+    for number, values in _rows(path) if is_table else _lines(suffix, path.read_bytes().decode("utf-8-sig")):
+        yield number, _entry(number, values)
+
+
 def _expand(name: str) -> Iterator[Source]:
-    if name.startswith("file:///"):
-        name = os.fsdecode(unquote_to_bytes(name.removeprefix("file://")))
-    elif "://" in name:
-        raise SourceError(f"{name}: only files, folders and lists of files can be read; fetch it first")
-    path = Path(name)
+    try:
+        kind = kind_of(name)
+    except AddressNotAllowedError as error:
+        raise SourceError(f"{name}: {error}") from error
+    if kind is not Kind.PATH:
+        yield Source(path="", source=shown_address(name), url=name)
+        return
+    path = _path(name)
     if path.is_dir():
         yield from _folder(path)
     elif not path.exists():
@@ -76,28 +117,71 @@ def _expand(name: str) -> Iterator[Source]:
     elif path.suffix.lower() in LIST_SUFFIXES:
         yield from _list(path)
     else:
-        yield Source(path=str(path.absolute()), source=_said(path.name))
+        yield _local(path, _said(path.name), {})
+
+
+def _path(name: str) -> Path:
+    return Path(os.fsdecode(unquote_to_bytes(name.removeprefix("file://"))) if name.startswith("file:///") else name)
 
 
 def _folder(folder: Path) -> Iterator[Source]:
+    beside: dict[Path, list[str]] = {}
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith("."):
                 path = Path(parent, name)
-                yield Source(path=str(path.absolute()), source=_said(path.relative_to(folder).as_posix()))
+                yield _local(path, _said(path.relative_to(folder).as_posix()), beside)
 
 
 def _list(path: Path) -> Iterator[Source]:
+    beside: dict[Path, list[str]] = {}
+    number = 0
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        for number, values in _lines(path.suffix.lower(), text):
-            entry = _entry(number, values)
-            target = path.parent / entry.source
+        for at, entry in read_entries(path, path.suffix.lower()):
+            number = at
             said = entry.model_dump(exclude={"source"})
-            yield Source(path=str(target.absolute()), source=_said(_inside(entry.source)), **said)
+            if kind_of(entry.source) is not Kind.PATH:
+                yield Source(path="", source=shown_address(entry.source), url=entry.source, **said)
+                continue
+            yield _local(path.parent / _path(entry.source), _said(_inside(entry.source)), beside, **said)
+    except AddressNotAllowedError as error:
+        raise SourceError(f"{path}: line {number}: {error}") from error
     except (OSError, ValueError, csv.Error) as error:
         raise SourceError(f"{path}: {error}") from error
+
+
+def _local(path: Path, name: str, beside: dict[Path, list[str]], **said: Any) -> Source:
+    """A file that is here, with the subtitles that lie beside it: film.srt or film.en.vtt for film.mp4.
+
+    `beside` remembers what lies in a folder, so that a folder of many videos is listed once.
+    """
+    if path.parent not in beside:
+        beside[path.parent] = sorted(
+            name for name in os.listdir(path.parent) if name.lower().endswith(SUBTITLE_SUFFIXES)
+        ) if path.parent.is_dir() else []
+    found = [one for one in beside[path.parent] if one.startswith(f"{path.stem}.")]
+    subtitles = tuple(
+        SubtitleFile(path=str((path.parent / one).absolute()), language=_language(one, path.stem), auto=False)
+        for one in found if one.count(".") - path.stem.count(".") <= 2)
+    return Source(path=str(path.absolute()), source=name, subtitle_files=subtitles, **said)
+
+
+def _language(name: str, stem: str) -> str | None:
+    """The `en` of film.en.vtt."""
+    return _said(name.removeprefix(stem).rpartition(".")[0].strip(".")) or None
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a Parquet list."""
+    try:
+        number = 0
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=1024):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, {key: value for key, value in row.items() if value is not None}
+    except pa.ArrowException as error:
+        raise ValueError(f"no Parquet file: {error}") from error
 
 
 def _entry(number: int, values: Any) -> ListEntry:

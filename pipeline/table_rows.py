@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 from pipeline.captions import open_decoded
 from pipeline.conversations import conversations
 from pipeline.record_files import read_records
+from pipeline.source_subtitles import subtitles_of
 from pipeline.splits import split_of
-from schemas.records import Caption, Clip, Clue, Measures, Rejection, Sample, Source, to_row
+from pipeline.subtitles import in_clip
+from schemas.records import Caption, Clip, Clue, Measures, Rejection, Sample, Source, Subtitle, Video, to_row
 from schemas.tables import VIDEOS
 
 
@@ -35,9 +37,10 @@ def rows_of(products: VideoProducts, test_share: float) -> dict[str, list[dict[s
     samples = read_records(products.questions / "samples.json", Sample)
     split = split_of(products.video_id, test_share)
     thumbnails = dict(_thumbnails(products.decoded))
-    clips = [_clip_row(clip, captions[clip.clip_index], thumbnails[clip.clip_index])
+    subtitles, _ = subtitles_of(products.source)
+    clips = [_clip_row(clip, captions[clip.clip_index], thumbnails[clip.clip_index], subtitles)
              for clip in decoded.clips if clip.clip_index in captions]
-    video = to_row(decoded.video) | _said_of(products.source, decoded.video.title) | {
+    video = to_row(decoded.video) | _said_of(products.source, decoded.video) | {
         "n_clips": len(clips), "n_frames": count_frames(products), "n_samples": len(samples), "split": split,
         "calibration": False}
     return {
@@ -58,16 +61,19 @@ def rejections_of(products: VideoProducts) -> Iterator[Rejection]:
     for folder in (products.decoded, products.captions, products.clues, products.questions):
         for row in read_records(folder / "rejected.json", Rejection):
             yield replace(row, source=products.source.source)
+    yield from (replace(row, video_id=products.video_id) for row in subtitles_of(products.source)[1])
 
 
-def _said_of(source: Source, title: str | None) -> dict[str, Any]:
-    """What the list says now: it may have changed since the video was decoded."""
-    columns = {name: value for name, value in to_row(source).items() if name in VIDEOS.names}
-    return columns | {"title": source.title or title}
+def _said_of(source: Source, video: Video) -> dict[str, Any]:
+    """What list and site say now: it may have changed since the video was decoded."""
+    columns = {name: value for name, value in to_row(source).items() if name in VIDEOS.names and name != "chapters"}
+    chapters = video.chapters or [chapter for chapter in source.chapters if chapter.start_s < video.duration_s]
+    return columns | {"title": source.title or video.title, "chapters": [to_row(chapter) for chapter in chapters]}
 
 
-def _clip_row(clip: Clip, caption: Caption, thumbnail: bytes) -> dict[str, Any]:
+def _clip_row(clip: Clip, caption: Caption, thumbnail: bytes, subtitles: list[Subtitle]) -> dict[str, Any]:
     return to_row(clip) | to_row(caption) | {
+        "subtitles": [to_row(line) for line in in_clip(subtitles, clip.start_s, clip.end_s) or caption.subtitles],
         "measures": _measures_row(clip.measures), "thumbnail": {"bytes": thumbnail, "path": f"{clip.clip_id}.jpg"}}
 
 

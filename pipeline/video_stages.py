@@ -17,9 +17,13 @@ from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
+from pipeline.fetch_request import FetchError, Listing
+from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.identify import identify
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
+from pipeline.licences import check_licence
+from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
@@ -40,6 +44,8 @@ class Workshop:
     captioner: Captioner
     models: ServedModels | None = None
     """Whom 'served' captioners and orderers ask."""
+    fetching: Fetching | None = None
+    """None where every source is a file that is here."""
 
 
 class VideoRejectedError(Exception):
@@ -54,8 +60,9 @@ def identify_source(shop: Workshop, source: Source) -> str:
     """The video's id: read from the store when the file is the one that was hashed before.
 
     Raises:
-        VideoRejectedError: the file is gone, cannot be read, or is empty.
+        VideoRejectedError: the file is gone, cannot be read, is empty, or may not be taken.
     """
+    _check_licence(shop, source, Stage.SOURCES)
     try:
         facts = os.stat(source.path)
     except OSError as error:
@@ -79,6 +86,44 @@ def _missing(source: Source, error: OSError) -> VideoRejectedError:
         source, None, Stage.SOURCES, Reason.MISSING_FILE, error.strerror or "it cannot be read"))
 
 
+def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
+    """A source that lies elsewhere, brought here.
+
+    Raises:
+        VideoRejectedError: it could not be fetched, or may not be taken.
+    """
+    def is_decoded(video_id: str) -> bool:
+        return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
+
+    try:
+        fetched = shop.fetching.fetch(source, is_decoded)
+    except FetchError as error:
+        raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
+    if isinstance(fetched, FetchedVideo):
+        _check_licence(shop, fetched.source, Stage.FETCH)
+    return fetched
+
+
+def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
+    if not shop.config.licence:
+        return
+    try:
+        check_licence(source.license, shop.config.licence)
+    except FetchError as error:
+        raise VideoRejectedError(_left_out(source, None, stage, error.reason, error.detail)) from error
+
+
+def judge(shop: Workshop, source: Source, video_id: str, decoded: Path) -> None:
+    """The quality gates.
+
+    Raises:
+        VideoRejectedError: the video does not pass one of them.
+    """
+    fault = find_fault(open_decoded(decoded).video, decoded, shop.config)
+    if fault is not None:
+        raise VideoRejectedError(_left_out(source, video_id, Stage.QUALITY, fault.reason, fault.detail))
+
+
 def decode(shop: Workshop, source: Source, video_id: str) -> Path:
     """The decode product of a video.
 
@@ -87,12 +132,8 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         StoppedError: the budget is spent.
     """
     config = shop.config
-    settings = DecodeSettings(
-        clip_seconds=config.clip_seconds, min_last_clip_seconds=config.min_last_clip_seconds,
-        max_hours=config.max_hours, caption_frames=config.caption_frames,
-        caption_frame_side=config.caption_frame_side, frame_side=config.frame_side,
-        jpeg_quality=config.jpeg_quality)
-    key = key_of(decode_video.VERSION, video_id, asdict(settings))
+    settings = _decode_settings(config)
+    key = _decode_key(video_id, settings)
 
     def run(folder: Path) -> None:
         try:
@@ -112,6 +153,18 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         verdict = read_records(product / "verdict.json", Rejection)[0]
         raise VideoRejectedError(replace(verdict, source=source.source))
     return product
+
+
+def _decode_settings(config: BuildConfig) -> DecodeSettings:
+    return DecodeSettings(
+        clip_seconds=config.clip_seconds, min_last_clip_seconds=config.min_last_clip_seconds,
+        max_hours=config.max_hours, caption_frames=config.caption_frames,
+        caption_frame_side=config.caption_frame_side, frame_side=config.frame_side,
+        jpeg_quality=config.jpeg_quality)
+
+
+def _decode_key(video_id: str, settings: DecodeSettings) -> str:
+    return key_of(decode_video.VERSION, video_id, asdict(settings))
 
 
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:

@@ -5,12 +5,15 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.source_choices import HOW_FETCHED, SourceChoices
+
 _OF_THE_MACHINE = {
     "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-    "request_seconds", "give_up_seconds", "max_tokens", "max_cost"}
+    "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED
 
 
-class BuildConfig(BaseModel):
+
+class BuildConfig(SourceChoices, BaseModel):
     """Everything that decides what `build-vico` makes of a video, and how it runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -54,6 +54,10 @@ def read_choices(
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
+    if field.annotation is bool:
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, action="store_true", default=None,
+                            help=field.description)
+        return
     choices = _literals(field.annotation)
     shown = "" if field.is_required() else f" (default: {_shown(field.get_default(call_default_factory=True))})"
     parser.add_argument(

@@ -11,8 +11,10 @@ class Stage(StrEnum):
     """The stages of `build-vico`, in the order in which they run."""
 
     SOURCES = "sources"
+    FETCH = "fetch"
     PROBE = "probe"
     DECODE = "decode"
+    QUALITY = "quality"
     CAPTIONS = "captions"
     CLUES = "clues"
     QUESTIONS = "questions"
@@ -22,6 +24,28 @@ class Stage(StrEnum):
 class Reason(StrEnum):
     """Why an item is not in the data set."""
 
+    # fetch
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    PRIVATE_ADDRESS = "private_address"
+    NOT_FOUND = "not_found"
+    ACCESS_DENIED = "access_denied"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    SERVER_FAULT = "server_fault"
+    SERVER_UNREACHABLE = "server_unreachable"
+    REDIRECT_LOOP = "redirect_loop"
+    FETCH_BROKE_OFF = "fetch_broke_off"
+    FETCH_STALLED = "fetch_stalled"
+    FETCH_TOO_LONG = "fetch_too_long"
+    FETCH_FAILED = "fetch_failed"
+    TOO_MANY_BYTES = "too_many_bytes"
+    NO_VIDEO_THERE = "no_video_there"
+    VIDEO_WITHDRAWN = "video_withdrawn"
+    LIVE_STREAM = "live_stream"
+    COPY_PROTECTED = "copy_protected"
+    LIST_UNREADABLE = "list_unreadable"
+    NO_LICENCE = "no_licence"
+    OTHER_LICENCE = "other_licence"
+    SUBTITLES_UNREADABLE = "subtitles_unreadable"
     # sources and probe
     MISSING_FILE = "missing_file"
     EMPTY_FILE = "empty_file"
@@ -39,6 +63,13 @@ class Reason(StrEnum):
     DECODER_STALLED = "decoder_stalled"
     DECODER_CRASHED = "decoder_crashed"
     NO_WHOLE_CLIP = "no_whole_clip"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    # quality
+    TOO_SMALL = "too_small"
+    MOSTLY_BLACK = "mostly_black"
+    STANDS_STILL = "stands_still"
+    SLIDESHOW = "slideshow"
+    SAME_PICTURES = "same_pictures"
     # captions
     NO_CAPTION = "no_caption"
     CAPTION_OUTSIDE_CLIPS = "caption_outside_clips"
@@ -62,6 +93,33 @@ class Reason(StrEnum):
 
 
 SENTENCES: dict[Reason, str] = {
+    Reason.ADDRESS_NOT_ALLOWED: "the address is of a kind that is not fetched, or not from where it was named",
+    Reason.PRIVATE_ADDRESS: "the way to the video leads to an address that is not public",
+    Reason.NOT_FOUND: "the server holds nothing under this address",
+    Reason.ACCESS_DENIED: "the server does not let us in; a cookies file may help",
+    Reason.TOO_MANY_REQUESTS: "the server asks for fewer visits",
+    Reason.SERVER_FAULT: "the server failed, time after time",
+    Reason.SERVER_UNREACHABLE: "no connection to the server could be made",
+    Reason.REDIRECT_LOOP: "the server sends from one address to the next without end",
+    Reason.FETCH_BROKE_OFF: "the server stopped half way, time after time",
+    Reason.FETCH_STALLED: "nothing arrived for so long that the fetch was stopped",
+    Reason.FETCH_TOO_LONG: "the fetch took longer than the limit",
+    Reason.FETCH_FAILED: "it could not be fetched",
+    Reason.TOO_MANY_BYTES: "it is larger than the limit",
+    Reason.NO_VIDEO_THERE: "the page holds no video that we can find",
+    Reason.VIDEO_WITHDRAWN: "the video is private, removed or for members only",
+    Reason.LIVE_STREAM: "it is a live stream, which has no end yet",
+    Reason.COPY_PROTECTED: "the video is copy protected (DRM)",
+    Reason.LIST_UNREADABLE: "the list that was fetched cannot be read",
+    Reason.NO_LICENCE: "no licence is known, and one was demanded",
+    Reason.OTHER_LICENCE: "the licence is none of those demanded",
+    Reason.SUBTITLES_UNREADABLE: "the subtitles cannot be read; the video is used without them",
+    Reason.TOO_MANY_PIXELS: "the picture is larger than the limit",
+    Reason.TOO_SMALL: "the picture is smaller than the limit",
+    Reason.MOSTLY_BLACK: "most of the video is black",
+    Reason.STANDS_STILL: "most of the video is one picture that stands still",
+    Reason.SLIDESHOW: "the video is a row of pictures that stand still",
+    Reason.SAME_PICTURES: "another video shows the same pictures",
     Reason.MISSING_FILE: "the file that a list names is not there, or may not be read",
     Reason.EMPTY_FILE: "the file is empty",
     Reason.NOT_A_VIDEO: "the file is in no format that FFmpeg knows, or its index is missing",

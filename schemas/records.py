@@ -12,11 +12,30 @@ from schemas.reasons import Reason, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A video to fetch, and what a list said of it."""
+class Chapter:
+    """A chapter that the container or the site names."""
+
+    start_s: float
+    end_s: float
+    title: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtitleFile:
+    """A file with the words of one track."""
 
     path: str
-    """Where the file can be opened now. Never written to the output."""
+    language: str | None
+    auto: bool
+    """Whether a machine wrote them down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A video to work on, and what a list or a site said of it."""
+
+    path: str
+    """Where the file can be opened now; empty while it is still to be fetched. Never written to the output."""
     source: str
     """How the output names it: a URL, or a path relative to the list or folder it came from."""
     title: str | None = None
@@ -25,15 +44,26 @@ class Source:
     license: str | None = None
     uploader: str | None = None
     published: date | None = None
+    url: str | None = None
+    """Where to fetch it from; None for a file that is here. May hold secrets: never written to the output."""
+    fetched_lists: int = 0
+    """How many fetched lists lead to it; 0: the user, or a list of his own, named it. Else a stranger did."""
+    chapters: tuple[Chapter, ...] = ()
+    """Chapters that the site names, for videos whose container names none."""
+    subtitle_files: tuple[SubtitleFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
-    """A chapter that the container names."""
+class SourceFacts:
+    """What a site knows of a video."""
 
-    start_s: float
-    end_s: float
-    title: str | None
+    title: str | None = None
+    domain: str | None = None
+    language: str | None = None
+    license: str | None = None
+    uploader: str | None = None
+    published: date | None = None
+    chapters: tuple[Chapter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ CAPTION = {"video": "holiday.mp4", "start_s": 0, "end_s": 5, "text": "A dog runs
     (["holiday.mp4", "--out", "out", "--clip-seconds", "-1"], ["--clip-seconds", "greater than 0"]),
     (["holiday.mp4"], ["--out"]),
     (["--out", "out"], ["name at least one video"]),
-    (["https://example.org/a.mp4", "--out", "out"], ["https://example.org/a.mp4", "fetch it first"]),
+    (["ftp://example.org/a.mp4", "--out", "out"], ["ftp://example.org/a.mp4", "http, https, s3, gs and hf are"]),
     (["holiday.mp4", "--out", "out", "--config", "gone.yaml"], ["--config gone.yaml", "No such file"]),
     (["holiday.mp4", "--out", "holiday.mp4"], ["--out holiday.mp4"]),
     (["empty", "--out", "out"], ["no video in 'empty'"]),

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.decode_video import DecodeSettings, decode_video
+from pipeline.looks import LOOKS
 from pipeline.record_files import write_records
 from pipeline.shards import write_shards
 from pipeline.table_rows import VideoProducts
@@ -185,6 +186,7 @@ def _product(template: Path, folder: Path, video_id: str, mebibytes: int) -> Vid
     (folder / "video.json").write_text(json.dumps([video]))
     (folder / "clips.json").write_text("[]")
     (folder / "thumbnails.parquet").write_bytes((template / "thumbnails.parquet").read_bytes())
+    pq.write_table(LOOKS.empty_table(), folder / "looks.parquet")
     for name, kind in (("rejected", Rejection), ("captions", Caption), ("clues", Clue), ("samples", Sample)):
         write_records(folder / f"{name}.json", kind, [])
     rng = np.random.default_rng(0)

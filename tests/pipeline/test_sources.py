@@ -98,7 +98,7 @@ def test_a_name_that_is_no_text_can_be_given_as_a_url(folder: Path) -> None:
 
 @pytest.mark.parametrize(("name", "words"), [
     ("bb.mp4", r"did you mean b\.mp4"), ("nowhere/c.mp4", "no folder nowhere"),
-    ("http://example.org/a.mp4", "fetch it first"),
+    ("ftp://example.org/a.mp4", "http, https, s3, gs and hf are"),
 ])
 def test_what_does_not_exist_is_told(folder: Path, name: str, words: str) -> None:
     with pytest.raises(SourceError, match=words):

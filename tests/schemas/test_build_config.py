@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.build_config import BuildConfig
+from schemas.source_choices import HOW_FETCHED
 
 
 @pytest.mark.parametrize(("choices", "complaint"), [
@@ -41,4 +42,4 @@ def test_how_a_build_runs_is_no_part_of_what_it_makes() -> None:
     assert BuildConfig(seed=1).without_machine() != plain
     assert set(BuildConfig.model_fields) - set(plain) == {
         "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-        "request_seconds", "give_up_seconds", "max_tokens", "max_cost"}
+        "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED

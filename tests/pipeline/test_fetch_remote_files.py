@@ -1,0 +1,69 @@
+"""Objects copied from an S3 server on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.fetch_remote_files import fetch_object
+from pipeline.fetch_request import MEDIA, FetchError, FetchRequest
+from pipeline.killable_worker import KillableWorker
+from schemas.reasons import Reason
+
+DATA = bytes(range(256)) * 50_000
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[KillableWorker]:
+    """A process whose environment says where the store lies."""
+    server_module = pytest.importorskip("moto.server")
+    s3fs = pytest.importorskip("s3fs")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        store = s3fs.S3FileSystem(skip_instance_cache=True)
+        store.mkdir("films")
+        store.pipe({"films/deep/a.mp4": DATA, "films/b.mkv": b"b", "films/notes.txt": b"no"})
+        worker = KillableWorker()
+        yield worker
+        worker.close()
+    server.stop()
+
+
+def _fetch(worker: KillableWorker, url: str, folder: Path, **more: Any) -> Any:
+    choices = {"height": 720, "max_bytes": 1 << 30, "max_duration_s": 60.0, "deadline_s": 60.0, "max_entries": 10}
+    return worker.run(fetch_object, FetchRequest(url=url, **(choices | more)), folder, stall_seconds=60)
+
+
+def test_an_object_arrives_whole(worker: KillableWorker, tmp_path: Path) -> None:
+    _fetch(worker, "s3://films/deep/a.mp4", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [MEDIA]
+    assert (tmp_path / MEDIA).read_bytes() == DATA
+
+
+def test_what_is_half_there_is_gone_on_with(worker: KillableWorker, tmp_path: Path) -> None:
+    (tmp_path / f"{MEDIA}.part").write_bytes(b"!" * 1000)
+    _fetch(worker, "s3://films/deep/a.mp4", tmp_path)
+    assert (tmp_path / MEDIA).read_bytes() == b"!" * 1000 + DATA[1000:]
+
+
+def test_a_folder_is_a_list_of_its_videos(worker: KillableWorker, tmp_path: Path) -> None:
+    listing = _fetch(worker, "s3://films/", tmp_path)
+    assert [entry.source for entry in listing.entries] == ["s3://films/b.mkv", "s3://films/deep/a.mp4"]
+
+
+@pytest.mark.parametrize(("url", "more", "reason"), [
+    ("s3://films/gone.mp4", {}, Reason.NOT_FOUND), ("s3://no-such-bucket/a.mp4", {}, Reason.NOT_FOUND),
+    ("s3://films/deep/a.mp4", {"max_bytes": 1000}, Reason.TOO_MANY_BYTES),
+])
+def test_what_cannot_be_fetched_has_its_reason(
+    worker: KillableWorker, tmp_path: Path, url: str, more: dict[str, Any], reason: Reason
+) -> None:
+    with pytest.raises(FetchError) as caught:
+        _fetch(worker, url, tmp_path, **more)
+    assert caught.value.reason is reason
