@@ -1,0 +1,1 @@
+"""Training of Video-XL on shards: mixture -> samples -> packed rows -> batches -> steps -> checkpoints."""
