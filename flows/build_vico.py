@@ -26,6 +26,7 @@ from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.llm_client import ServerRefusesError, ServersDownError
 from pipeline.playlists import sources_in
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
@@ -48,12 +49,19 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupWrong:
+    """No request to a model server can succeed as things are set up: nothing to retry, and no use in going on."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceMade:
     """What became of a source; no outcome where another source of the same bytes has it."""
 
     source: Source
     video_id: str
-    outcome: VideoProducts | Rejection | Unfinished | None
+    outcome: VideoProducts | Rejection | Unfinished | SetupWrong | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,10 @@ class VideoClaims:
             is_first = video_id not in self._taken
             self._taken.add(video_id)
             return is_first
+
+
+class WrongSetupError(Exception):
+    """A model server refuses everything: wrong key, wrong model, wrong limits. Finished stages are kept."""
 
 
 class BuildFailedError(Exception):
@@ -107,6 +119,7 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
         SourceError: a source does not exist; nothing was done.
         CaptionFileError: a caption file cannot be used; nothing was done.
         OutputInUseError: another build works on the output.
+        WrongSetupError: a model server refuses everything.
         BuildFailedError: a fault of ours; run it again to go on.
     """
     config = config or BuildConfig()
@@ -160,6 +173,8 @@ def _run_videos(
     while waiting:
         outcome = _outcome(waiting.popleft())
         outcomes.append(outcome)
+        if isinstance(outcome, SourceMade) and isinstance(outcome.outcome, SetupWrong):
+            raise WrongSetupError(outcome.outcome.why)  # every video that is still waiting would meet the same
         if isinstance(outcome, SourcesFound):
             fresh = [source for source in outcome.sources if source.url not in named]
             named |= {source.url for source in fresh}
@@ -248,7 +263,9 @@ def make_source(
     return SourceMade(fetched.source, fetched.video_id, outcome)
 
 
-def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
+def make_video(
+    shop: Workshop, source: Source, video_id: str
+) -> VideoProducts | Rejection | Unfinished | SetupWrong:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
     decoded = decode_task(shop, source, video_id)
     if isinstance(decoded, Rejection | Unfinished):
@@ -257,10 +274,10 @@ def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts |
     if left_out is not None:
         return left_out
     captioned = caption_task(shop, source, decoded)
-    if isinstance(captioned, Unfinished):
+    if isinstance(captioned, Unfinished | SetupWrong):
         return captioned
     clued = clues_task(shop, source, decoded, captioned)
-    if isinstance(clued, Unfinished):
+    if isinstance(clued, Unfinished | SetupWrong):
         return clued
     asked = questions_task(shop, source, decoded, captioned, clued)
     return VideoProducts(video_id, source, decoded, captioned, clued, asked)
@@ -279,13 +296,13 @@ def judge_task(shop: Workshop, source: Source, video_id: str, decoded: Path) -> 
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)
-def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished:
+def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished | SetupWrong:
     """What happens in each clip."""
     return _or_rejection(video_stages.caption, shop, source, Stage.CAPTIONS, decoded)
 
 
 @task(name="clues", task_run_name="clues {source.source}", **_TASK)
-def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished:
+def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished | SetupWrong:
     """What can be found again."""
     return _or_rejection(video_stages.clue, shop, source, Stage.CLUES, decoded, captioned)
 
@@ -315,5 +332,7 @@ def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stag
     except VideoRejectedError as left_out:
         shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
-    except StoppedError as stopped:
+    except (StoppedError, ServersDownError) as stopped:
         return Unfinished(str(stopped))
+    except ServerRefusesError as refused:
+        return SetupWrong(str(refused))

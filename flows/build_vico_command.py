@@ -110,13 +110,13 @@ def _build(choices: BuildVicoChoices) -> int:
     config = BuildConfig(**choices.model_dump(include=set(BuildConfig.model_fields)))
     try:
         with temporary_prefect(out / ".work" / "prefect"):
-            from flows.build_vico import BuildFailedError, build_vico
+            from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
             from flows.output_lock import OutputInUseError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl"):
                     result = build_vico(sources=choices.sources, out=choices.out, config=config)
-            except OutputInUseError as error:
+            except (OutputInUseError, WrongSetupError) as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)

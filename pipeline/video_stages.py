@@ -4,6 +4,7 @@ The key of a product is a hash of everything it depends on: the keys before it, 
 the choices it reads. Change one, and exactly what follows from it is done again.
 """
 
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -175,7 +176,11 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
 
     def run(folder: Path) -> None:
-        _with_usage(shop, folder, lambda: caption_video(shop.captioner, opened, folder))
+        through = itertools.count(1)
+        _with_usage(
+            shop, folder, lambda: caption_video(shop.captioner, opened, folder),
+            lambda: shop.journal.say_progress(
+                Stage.CAPTIONS, source.source, min(1.0, next(through) / len(opened.clips))))
 
     return _once(shop, Stage.CAPTIONS, key, source.source, run)
 
@@ -223,12 +228,14 @@ def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path
     return shop.store.find(stage, key)
 
 
-def _with_usage(shop: Workshop, folder: Path, run: Callable[[], None]) -> None:
+def _with_usage(
+    shop: Workshop, folder: Path, run: Callable[[], None], on_reply: Callable[[], None] | None = None
+) -> None:
     """Run a stage that may ask models, and write usage.json beside what it writes."""
     if shop.models is None:
         run()
         return
-    with shop.models.tally() as usage:
+    with shop.models.tally(on_reply) as usage:
         run()
     write_records(folder / "usage.json", Usage, usage)
 
