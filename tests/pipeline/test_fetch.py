@@ -14,6 +14,7 @@ from schemas.reasons import Reason
 from tests.fetch_server import FetchServer, canary, fetch_server
 from tests.hls_files import write_hls
 from tests.numbered_videos import write_numbered
+from tests.worker_memory import peak_mb
 
 FRAMES = 500
 LARGEST = 5_000_000
@@ -204,9 +205,3 @@ def test_memory_stays_small_whatever_the_server_sends(server: FetchServer, tmp_p
     assert worker.run(peak_mb, stall_seconds=20) < 700
     worker.close()
 
-
-def peak_mb(report: Any) -> float:
-    """Of the worker's process."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
