@@ -7,6 +7,7 @@ processes that do nothing else.
 """
 
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 from pipeline.private_networks import may_reach
 
+_MEMORY_BYTES = 2 << 30
+"""The last net, for what unpacks to more than it seems."""
 _SCHEMES = frozenset({"http", "https", "data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -50,8 +53,9 @@ _installed = False
 
 
 def guard(permissions: Permissions) -> None:
-    """Hold this process to these permissions from now on; a later call replaces them, nothing lifts them."""
+    """Hold this process to these permissions, and to 2 GB; a later call replaces them, nothing lifts them."""
     global _permissions, _installed
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     _proxy_addresses.clear()
     if permissions.proxy is not None:
         _proxy_addresses.update(_resolve(permissions.proxy))

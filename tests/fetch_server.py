@@ -1,6 +1,7 @@
 """A web server with one video and every fault a stranger's server can have; and a canary that must stay silent."""
 
 import gzip
+import hashlib
 import re
 import socket
 import threading
@@ -24,8 +25,12 @@ class FetchServer:
     slow_bytes_per_s: int = 200_000
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of every request."""
+    headers: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Path and all headers of every request."""
     port: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    missing: str | None = None
+    """A path that is not there for the time being."""
 
     def url(self, path: str) -> str:
         """The address of a path on this server."""
@@ -96,6 +101,7 @@ def canary(host: str = "127.0.0.1") -> Iterator[Canary]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: FetchServer
+    tag: str | None = None
 
     def log_message(self, *_: object) -> None:
         """The tests read `requests`."""
@@ -106,8 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         name = unquote(parts.path.lstrip("/"))
-        self.query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        self.tag = None
+        self.query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
         self.state.requests.append((name, self.headers.get("Range")))
+        self.state.headers.append((name, dict(self.headers.items())))
         self.state.counts[name] = self.state.counts.get(name, 0) + 1
         first, _, rest = name.partition("/")
         try:
@@ -121,14 +129,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     # what works
 
-    def _file(self, path: Path, pace: int | None = None) -> None:
-        if not path.is_file():
+    def _file(self, path: Path, pace: int | None = None, most: float | None = None) -> None:
+        if not path.is_file() or path == self.state.folder / (self.state.missing or "."):
             self._text("nothing here", status=404)
             return
         data = path.read_bytes()
         start = 0
+        self.tag = f'"{hashlib.sha256(data).hexdigest()}"' if self.query.get("tags", "yes") == "yes" else None
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        if asked:
+        is_whole = "If-Range" in self.headers and self.headers["If-Range"] != self.tag
+        if asked and (not is_whole or "deaf" in self.query):
             start = int(asked[1])
             if start >= len(data):
                 self._text("", status=416)
@@ -138,6 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self._headers(_kind(path), len(data) - start)
+        if most is not None:
+            self.wfile.write(data[start:int(len(data) * most)])
+            self.close_connection = True
+            return
         for at in range(start, len(data), _BLOCK if pace is None else pace // 20):
             self.wfile.write(data[at:at + (_BLOCK if pace is None else pace // 20)])
             if pace is not None:
@@ -156,6 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _words(self, name: str) -> None:
         self._text(VTT, "text/vtt")
+
+    def _breaks(self, name: str) -> None:
+        """A file of which the first half comes, until it is asked for whole."""
+        self._file(self.state.folder / name, most=None if "whole" in self.query else 0.5)
 
     def _redirect(self, name: str) -> None:
         self.send_response(302)
@@ -221,6 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(path)
             return
         data = path.read_bytes()
+        self.tag = f'"{hashlib.sha256(data).hexdigest()}"'
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         self.send_response(206 if start else 200)
         if start:
@@ -271,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _headers(self, kind: str, length: int) -> None:
+        if self.tag is not None:
+            self.send_header("ETag", self.tag)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
         self.send_header("Accept-Ranges", "bytes")

@@ -159,15 +159,6 @@ def test_neither_do_subtitles(worker: KillableWorker, server: FetchServer, tmp_p
     assert bird.visits == []
 
 
-def test_a_half_fetched_file_is_gone_on_with(worker: KillableWorker, server: FetchServer, tmp_path: Path) -> None:
-    whole = (server.folder / "good.mp4").read_bytes()
-    (tmp_path / f"{MEDIA}.part").write_bytes(whole[: len(whole) // 2])
-    server.requests.clear()
-    _fetch(worker, server, "good.mp4", tmp_path)
-    assert (tmp_path / MEDIA).read_bytes() == whole
-    assert server.asked("good.mp4")[-1] == f"bytes={len(whole) // 2}-"
-
-
 @pytest.mark.parametrize(("licences", "known", "reason"), [
     (("cc-by",), None, Reason.NO_LICENCE), (("cc-by",), "All rights reserved", Reason.OTHER_LICENCE),
     (("cc-by",), "CC BY-NC 4.0", Reason.OTHER_LICENCE), (("cc-by", "cc0"), "Creative Commons Attribution", None),
