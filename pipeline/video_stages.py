@@ -27,6 +27,7 @@ from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
+from pipeline.source_subtitles import subtitles_of
 from pipeline.work_store import WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
@@ -171,8 +172,9 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     """The captions of a video."""
     opened = open_decoded(decoded)
     # The product may have been made under another name of the same bytes.
-    opened = replace(opened, video=replace(opened.video, source=source.source))
-    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
+    opened = replace(
+        opened, video=replace(opened.video, source=source.source), subtitles=subtitles_of(source)[0])
+    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened))
 
     def run(folder: Path) -> None:
         _with_usage(shop, folder, lambda: caption_video(shop.captioner, opened, folder))
