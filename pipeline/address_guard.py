@@ -96,12 +96,13 @@ def _check_request(permissions: Permissions, url: str, *_: Any) -> None:
 
 
 def _check_open(permissions: Permissions, path: Any, mode: Any, flags: Any) -> None:
-    if isinstance(path, int) or not _writes(mode, flags):
-        return
-    _check_place(permissions, path)
+    if _writes(mode, flags):
+        _check_place(permissions, path)
 
 
 def _check_place(permissions: Permissions, path: Any, *_: Any) -> None:
+    if isinstance(path, int):
+        return  # it was looked at when it was opened
     place = os.path.realpath(os.fsdecode(path))
     if place != os.devnull and not Path(place).is_relative_to(os.path.realpath(permissions.folder)):
         raise ForbiddenError(f"a fetching process writes to its own folder only, not to {os.path.basename(place)!r}")
@@ -152,6 +153,10 @@ _CHECKS: dict[str, Callable[..., None]] = {
     "open": _check_open,
     "os.mkdir": _check_place,
     "os.remove": _check_place,
+    "os.rmdir": _check_place,
+    "os.truncate": _check_place,
+    "os.chmod": _check_place,
+    "os.chown": _check_place,
     "os.rename": _check_both_places,
     "os.link": _check_both_places,
     "os.symlink": _forbid,

@@ -34,7 +34,13 @@ def _chapters(said: Sequence[dict[str, Any]]) -> Iterator[Chapter]:
         start_s, end_s = one.get("start_time"), one.get("end_time")
         is_time = isinstance(start_s, int | float) and isinstance(end_s, int | float)
         if is_time and 0 <= start_s < end_s < _LATEST_S:  # neither is a number that is none
-            yield Chapter(start_s=float(start_s), end_s=float(end_s), title=one_line(one.get("title"), 300))
+            yield Chapter(start_s=float(start_s), end_s=float(end_s), title=_chapter_title(one.get("title")))
+
+
+def _chapter_title(said: Any) -> str | None:
+    """yt-dlp makes a title where there is none."""
+    title = one_line(said, 300)
+    return None if title is None or re.fullmatch(r"<Untitled Chapter \d+>", title) else title
 
 
 def _stem(url: Any) -> str | None:

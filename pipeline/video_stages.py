@@ -92,12 +92,17 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
 
     Raises:
         VideoRejectedError: it could not be fetched, or may not be taken.
+        StoppedError: the budget is spent.
     """
+    def go_on() -> None:
+        if shop.models is not None and shop.models.spent:
+            raise StoppedError("the budget is spent; what it would be fetched for cannot be asked")
+
     def is_decoded(video_id: str) -> bool:
         return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
 
     try:
-        fetched = shop.fetching.fetch(source, is_decoded)
+        fetched = shop.fetching.fetch(source, is_decoded, go_on)
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):

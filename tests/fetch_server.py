@@ -27,6 +27,8 @@ class FetchServer:
     """Path and Range header of every request."""
     headers: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Path and all headers of every request."""
+    began: list[tuple[str, float]] = field(default_factory=list)
+    """Path and time (monotonic) of every request."""
     port: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     missing: str | None = None
@@ -115,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.tag = None
         self.query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
         self.state.requests.append((name, self.headers.get("Range")))
+        self.state.began.append((name, time.monotonic()))
         self.state.headers.append((name, dict(self.headers.items())))
         self.state.counts[name] = self.state.counts.get(name, 0) + 1
         first, _, rest = name.partition("/")
@@ -183,6 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _playlist_to(self, name: str) -> None:
         """An HLS playlist whose only segment lies somewhere else."""
         self._text(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{self.query['to']}\n#EXT-X-ENDLIST\n", _M3U8)
+
+    def _site(self, name: str) -> None:
+        """What a site says of a video; see `tests/site_plugin`."""
+        self._text((self.state.folder / f"{name}.json").read_text(), "application/json")
 
     def _list(self, name: str) -> None:
         self._text(self.query["text"], "text/csv")
@@ -270,8 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._text("<html><head><title>Home</title></head><body>Hello.</body></html>")
 
     def _said(self, name: str) -> None:
-        """A page with a few words on it."""
-        self._text(f"<html><body>{self.query['words']}</body></html>")
+        """Whatever is asked for, of whatever kind."""
+        self._text(self.query["words"], self.query.get("kind", "text/html"))
 
     def _live(self, name: str) -> None:
         """An HLS playlist that goes on."""
@@ -306,7 +313,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _M3U8 = "application/vnd.apple.mpegurl"
-_KINDS = {".mp4": "video/mp4", ".m3u8": _M3U8, ".ts": "video/mp2t", ".vtt": "text/vtt", ".csv": "text/csv"}
+_KINDS = {
+    ".mp4": "video/mp4", ".mpd": "application/dash+xml", ".m3u8": _M3U8, ".ts": "video/mp2t",
+    ".vtt": "text/vtt", ".csv": "text/csv",
+}
 
 
 def _kind(path: Path) -> str:
