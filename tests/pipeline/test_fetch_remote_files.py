@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from pipeline.fetch import fetch
@@ -100,3 +101,17 @@ def test_what_cannot_be_fetched_has_its_reason(
     with pytest.raises(FetchError) as caught:
         _fetch(worker, url, tmp_path, **more)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(("url", "file_system"), [
+    ("gs://bucket/a.mp4", "GCSFileSystem"), ("hf://datasets/owner/set/a.mp4", "HfFileSystem")])
+def test_other_stores_have_their_file_systems(url: str, file_system: str, tmp_path: Path) -> None:
+    """As far as it can be tried without such a store: the file system is chosen, or named where it lacks."""
+    scheme = url.partition(":")[0]
+    try:
+        assert fsspec.get_filesystem_class(scheme).__name__ == file_system
+    except ImportError:
+        worker = KillableWorker()
+        with pytest.raises(FetchError, match=rf"video-xl\[{scheme}\]"):
+            _fetch(worker, url, tmp_path)
+        worker.close()
