@@ -34,7 +34,7 @@ _MICROSECOND = Fraction(1, 1_000_000)
 _FORMATS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,asf_o,mxf,nut,rm,wtv,nsv,dv,gif,ivf,h264,"
     "hevc,vvc,av1,obu,m4v,vc1,mjpeg,yuv4mpegpipe,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,mp3,wav,aac,flac,ac3,eac3,aiff,caf,amr,ape,wv")
-"""FFmpeg's names of what is read: containers and bare streams; pictures and sound too, so that it can be said what lacks.
+"""FFmpeg's names of what is read: containers, bare streams, and pictures and sound, to say of them what lacks.
 None of them names other files, as playlists, `concat` scripts, manifests and session descriptions do."""
 
 

@@ -1,4 +1,4 @@
-"""Files that are no videos but make FFmpeg open other files and addresses: they are refused, whatever they are called."""
+"""Files that are no videos but make FFmpeg open other files and addresses are refused, whatever they are called."""
 
 from pathlib import Path
 
