@@ -96,7 +96,7 @@ def test_a_spent_budget_stops_fetching(server: FetchServer, tmp_path: Path) -> N
     with FaultServer() as models:
         done = build_vico(
             server.url("film.mp4"), server.url("drip/a.mp4"), *_choices(server, out), "--captioner", "served",
-            "--caption-urls", models.url, "--caption-model", "m", "--max-tokens", "1500")
+            "--caption-urls", models.url, "--caption-model", "m", "--max-tokens", "500")
     assert done.returncode == 4, done.stderr
     assert "the budget is spent" in done.stderr
     part, = out.glob(".work/cache/partial/*/media.part")
