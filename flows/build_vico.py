@@ -186,7 +186,7 @@ def _run_videos(
         raise BuildFailedError(f"{len(failed)} of {len(found)} videos failed; the first: {failed[0]!r}") from failed[0]
     listed = [row for outcome in outcomes if isinstance(outcome, SourcesFound) for row in outcome.rejected]
     rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
-    unfinished: list[Unfinished] = []
+    unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
     made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
     return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
 
@@ -245,7 +245,7 @@ def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejec
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
 def make_source(
     shop: Workshop, source: Source, claims: VideoClaims
-) -> SourceMade | SourcesFound | Rejection:
+) -> SourceMade | SourcesFound | Rejection | Unfinished:
     """A source from its address to the questions about it."""
     if source.url is None:
         video_id = identify_task(shop, source)

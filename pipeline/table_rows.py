@@ -37,7 +37,9 @@ def rows_of(products: VideoProducts, test_share: float) -> dict[str, list[dict[s
     samples = read_records(products.questions / "samples.json", Sample)
     split = split_of(products.video_id, test_share)
     thumbnails = dict(_thumbnails(products.decoded))
-    subtitles, _ = subtitles_of(products.source)
+    # what a caption file says stands above what came with the video
+    has_given = any(caption.subtitles for caption in captions.values())
+    subtitles = None if has_given else subtitles_of(products.source)[0]
     clips = [_clip_row(clip, captions[clip.clip_index], thumbnails[clip.clip_index], subtitles)
              for clip in decoded.clips if clip.clip_index in captions]
     video = to_row(decoded.video) | _said_of(products.source, decoded.video) | {
@@ -71,9 +73,10 @@ def _said_of(source: Source, video: Video) -> dict[str, Any]:
     return columns | {"title": source.title or video.title, "chapters": [to_row(chapter) for chapter in chapters]}
 
 
-def _clip_row(clip: Clip, caption: Caption, thumbnail: bytes, subtitles: list[Subtitle]) -> dict[str, Any]:
+def _clip_row(clip: Clip, caption: Caption, thumbnail: bytes, subtitles: list[Subtitle] | None) -> dict[str, Any]:
+    lines = caption.subtitles if subtitles is None else in_clip(subtitles, clip.start_s, clip.end_s)
     return to_row(clip) | to_row(caption) | {
-        "subtitles": [to_row(line) for line in in_clip(subtitles, clip.start_s, clip.end_s) or caption.subtitles],
+        "subtitles": [to_row(line) for line in lines],
         "measures": _measures_row(clip.measures), "thumbnail": {"bytes": thumbnail, "path": f"{clip.clip_id}.jpg"}}
 
 

@@ -28,6 +28,7 @@ from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
+from pipeline.source_subtitles import subtitles_of
 from pipeline.work_store import WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
@@ -92,12 +93,17 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
 
     Raises:
         VideoRejectedError: it could not be fetched, or may not be taken.
+        StoppedError: the budget is spent.
     """
+    def go_on() -> None:
+        if shop.models is not None and shop.models.spent:
+            raise StoppedError("the budget is spent; what it would be fetched for cannot be asked")
+
     def is_decoded(video_id: str) -> bool:
         return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
 
     try:
-        fetched = shop.fetching.fetch(source, is_decoded)
+        fetched = shop.fetching.fetch(source, is_decoded, go_on)
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
@@ -172,8 +178,9 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     """The captions of a video."""
     opened = open_decoded(decoded)
     # The product may have been made under another name of the same bytes.
-    opened = replace(opened, video=replace(opened.video, source=source.source))
-    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
+    opened = replace(
+        opened, video=replace(opened.video, source=source.source), subtitles=subtitles_of(source)[0])
+    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened))
 
     def run(folder: Path) -> None:
         through = itertools.count(1)

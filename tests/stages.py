@@ -1,6 +1,7 @@
 """The stages of one video run one after another, as the flow runs them, without Prefect: seconds, not a minute."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.captions import make_captioner
 from pipeline.journal import Journal
@@ -14,9 +15,9 @@ from schemas.build_config import BuildConfig
 from schemas.records import Source
 
 
-def run_stages(video: Path, out: Path, config: BuildConfig) -> VideoProducts:
-    """Make a data set of one video with served models."""
-    source = Source(path=str(video), source=video.name)
+def run_stages(video: Path, out: Path, config: BuildConfig, **said: Any) -> VideoProducts:
+    """Make a data set of one video with served models; `said` is what is known of its source."""
+    source = Source(path=str(video), source=video.name, **said)
     store = WorkStore(out)
     journal = Journal(store.root)
     with WorkerPool(1) as workers, ServedModels(config, store.root) as models:
