@@ -2,7 +2,8 @@
 
 A clue comes from a key event, which has times of its own; a clip without key events gives its caption,
 or the sentence of it that is least like what is said of other clips. Two tests keep a clue: its words
-must not be said of another place, and its pictures must not come again.
+must not be said of another place, and its pictures must not come again. Where a vision-language model is
+served, a third one asks it (`pipeline.picture_check`).
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from pipeline.captioner import DecodedVideo
 from pipeline.clue_orderer import Candidate, Proposal
 from pipeline.likeness import WordLikeness
+from pipeline.picture_check import PictureCheck
 from pipeline.record_files import write_records
 from pipeline.scene_returns import SceneReturns
 from pipeline.sentences import telling_words
@@ -30,7 +32,8 @@ _LONGEST_WHOLE_CAPTION = 40
 
 
 def find_clues(
-    decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None
+    decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None,
+    pictures: PictureCheck | None = None,
 ) -> None:
     """Write clues.json (kept and dropped ones, in order of time), rejected.json and order.json for one video.
 
@@ -40,6 +43,7 @@ def find_clues(
         orderer: who ordered the clues.
         folder: where to write.
         proposal: the orderer's clues; None where the clock orders and the clues come from the captions alone.
+        pictures: asks a model whether the clues can be seen; None where there is none to ask.
     """
     clips = {clip.clip_index: clip for clip in decoded.clips}
     places = _Places(captions, clips)
@@ -49,6 +53,8 @@ def find_clues(
     clues = sorted(
         (_judge(candidate, decoded.video.video_id, orderer, places, scenes) for candidate in proposal.candidates),
         key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
+    if pictures is not None:
+        clues = pictures.check(decoded, captions, clues)
     write_records(folder / "clues.json", Clue, clues)
     dropped = [_rejection(clue) for clue in clues if not clue.kept]
     write_records(folder / "rejected.json", Rejection, [*proposal.rejected, *dropped])

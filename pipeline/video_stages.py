@@ -23,6 +23,7 @@ from pipeline.identify import identify
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.licences import check_licence
+from pipeline.picture_check import PictureCheck
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
@@ -183,14 +184,16 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
     """The clues of a video."""
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
-    depends_on = orderer.depends_on() if orderer else None
+    asks_pictures = shop.config.captioner == "served" and shop.config.picture_questions > 0
+    pictures = PictureCheck(shop.config, shop.models) if asks_pictures else None
+    depends_on = [asked.depends_on() if asked else None for asked in (orderer, pictures)]
     key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer, depends_on)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         opened = open_decoded(decoded)
         _with_usage(shop, folder, lambda: find_clues(
-            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None))
+            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
 
     return _once(shop, Stage.CLUES, key, source.source, run)
 

@@ -5,15 +5,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.check_choices import CheckChoices
 from schemas.source_choices import HOW_FETCHED, SourceChoices
 
 _OF_THE_MACHINE = {
     "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-    "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED
+    "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
 
 
 
-class BuildConfig(SourceChoices, BaseModel):
+class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     """Everything that decides what `build-vico` makes of a video, and how it runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -123,10 +124,24 @@ class BuildConfig(SourceChoices, BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _checks_have_somebody_to_ask(self) -> "BuildConfig":
+        if self.calibrate and self.captioner != "served":
+            raise ValueError(f"calibrate plants needles that somebody must see, and captioner '{self.captioner}' does "
+                             "not look for things in the pictures; add --captioner served")
+        if self.blind == "served" and self.orderer != "served":
+            raise ValueError("blind 'served' asks the model that orders; add --orderer served")
+        return self
+
+    @model_validator(mode="after")
     def _last_clip_is_a_clip(self) -> "BuildConfig":
         if self.min_last_clip_seconds > self.clip_seconds:
             raise ValueError("min_last_clip_seconds is larger than clip_seconds: no clip would be left")
         return self
+
+    @property
+    def blind_is_served(self) -> bool:
+        """Whether a served model has to guess the answers without the video."""
+        return self.blind == "served" or (self.blind == "auto" and self.orderer == "served")
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""
