@@ -54,7 +54,8 @@ class ServedBlindChecker:
         letters = ascii_uppercase[:len(options)]
         lines = "\n".join(f"{letter}. {option}" for letter, option in zip(letters, options, strict=True))
         request = Request(
-            model=self.model, messages=(Message("user", (load_prompt(PROMPT).fill(question=question, options=lines),)),),
+            model=self.model,
+            messages=(Message("user", (load_prompt(PROMPT).fill(question=question, options=lines),)),),
             schema_name="blind", schema=_schema(letters), max_tokens=_ANSWER_TOKENS, temperature=self._temperature)
         return Question("order", PROMPT, request, lambda text: _read(text, letters))
 

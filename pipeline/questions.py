@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.blind_check import BlindChecker, beats_chance
 from pipeline.captioner import DecodedVideo
 from pipeline.clock_check import Times, agrees_with_clock
 from pipeline.question_kinds import ORDER_KINDS, Draft, describe
@@ -39,9 +40,10 @@ class _Subject:
 
 
 def ask(
-    config: BuildConfig, decoded: DecodedVideo, captions: list[Caption], clues: list[Clue], folder: Path
+    config: BuildConfig, decoded: DecodedVideo, captions: list[Caption], clues: list[Clue], folder: Path,
+    blind: BlindChecker | None = None,
 ) -> None:
-    """Write samples.json and rejected.json for one video."""
+    """Write samples.json and rejected.json for one video; `blind` tries to answer without it, None: nobody does."""
     subject = _Subject(
         decoded.video.video_id, decoded.clips, {caption.clip_index: caption for caption in captions},
         [clue for clue in clues if clue.kept], _frame_clips(decoded.folder), config.orderer)
@@ -50,6 +52,14 @@ def ask(
     for span, draft in _drafts(config, subject, rejected):
         sample = _sample(span, draft, subject)
         fault = _fault(sample, draft, subject)
+        if fault is None and blind is not None and sample.options:
+            seed = int(sample.sample_id[:8], 16)
+            guesses = blind.guess(sample.kind, sample.question, sample.options, sample.answer_index, seed)
+            sample = replace(sample, blind_right=guesses.right, blind_asked=guesses.asked)
+            if beats_chance(guesses, len(sample.options)):
+                fault = _rejection(
+                    subject.video_id, Reason.GUESSED_BLIND, f"{guesses.right} of {guesses.asked}: {sample.question}",
+                    sample.sample_id)
         if fault:
             rejected[sample.sample_id] = fault
         else:

@@ -6,17 +6,19 @@ the choices it reads. Change one, and exactly what follows from it is done again
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import captions, clues, decode_video, questions
+from pipeline import captions, clues, decode_video, needles, questions
+from pipeline.blind_check_served import ServedBlindChecker
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
+from pipeline.exclusion import Exclusion
 from pipeline.fetch_request import FetchError, Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.identify import identify
@@ -47,6 +49,8 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    """Known test videos, which are left out."""
 
 
 class VideoRejectedError(Exception):
@@ -64,6 +68,7 @@ def identify_source(shop: Workshop, source: Source) -> str:
         VideoRejectedError: the file is gone, cannot be read, is empty, or may not be taken.
     """
     _check_licence(shop, source, Stage.SOURCES)
+    _check_not_excluded(source, None, Stage.SOURCES, shop.exclusion.match_source(source))
     try:
         facts = os.stat(source.path)
     except OSError as error:
@@ -79,7 +84,9 @@ def identify_source(shop: Workshop, source: Source) -> str:
             raise _missing(source, error) from error
         (folder / "id").write_text(video_id)
 
-    return (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+    video_id = (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+    _check_not_excluded(source, video_id, Stage.PROBE, shop.exclusion.match_id(video_id))
+    return video_id
 
 
 def _missing(source: Source, error: OSError) -> VideoRejectedError:
@@ -94,14 +101,23 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
         VideoRejectedError: it could not be fetched, or may not be taken.
     """
     def is_decoded(video_id: str) -> bool:
-        return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
+        keys = [_decode_key(video_id, shop.config)]
+        if needles.is_planted(video_id, shop.config.calibrate):
+            keys.append(_planted_key(needles.planted_id(video_id, shop.config.seed), shop.config))
+        return all(shop.store.find(Stage.DECODE, key) is not None for key in keys)
 
+    _check_not_excluded(source, None, Stage.FETCH, shop.exclusion.match_source(source))
     try:
         fetched = shop.fetching.fetch(source, is_decoded)
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
-        _check_licence(shop, fetched.source, Stage.FETCH)
+        try:
+            _check_licence(shop, fetched.source, Stage.FETCH)
+            _check_not_excluded(source, fetched.video_id, Stage.FETCH, shop.exclusion.match_id(fetched.video_id))
+        except VideoRejectedError:
+            fetched.__exit__()
+            raise
     return fetched
 
 
@@ -114,12 +130,18 @@ def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
         raise VideoRejectedError(_left_out(source, None, stage, error.reason, error.detail)) from error
 
 
+def _check_not_excluded(source: Source, video_id: str | None, stage: Stage, found: str | None) -> None:
+    if found is not None:
+        raise VideoRejectedError(_left_out(source, video_id, stage, Reason.KNOWN_TEST_SET, found))
+
+
 def judge(shop: Workshop, source: Source, video_id: str, decoded: Path) -> None:
-    """The quality gates.
+    """The list of known test videos, by what is seen, and the quality gates.
 
     Raises:
         VideoRejectedError: the video does not pass one of them.
     """
+    _check_not_excluded(source, video_id, Stage.QUALITY, shop.exclusion.match_pictures(decoded))
     fault = find_fault(open_decoded(decoded).video, decoded, shop.config)
     if fault is not None:
         raise VideoRejectedError(_left_out(source, video_id, Stage.QUALITY, fault.reason, fault.detail))
@@ -132,14 +154,30 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         VideoRejectedError: nothing can come of it.
         StoppedError: the budget is spent.
     """
-    config = shop.config
-    settings = _decode_settings(config)
-    key = _decode_key(video_id, settings)
+    return _decode(shop, source, video_id, _decode_key(video_id, shop.config), None)
+
+
+def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
+    """The decode product of a copy of a video that has needles in it.
+
+    Args:
+        shop: as ever.
+        source: the video that the copy is made of.
+        video_id: id of the copy, by `needles.planted_id`.
+
+    Raises:
+        VideoRejectedError, StoppedError: see `decode`.
+    """
+    return _decode(shop, source, video_id, _planted_key(video_id, shop.config), shop.config.seed)
+
+
+def _decode(shop: Workshop, source: Source, video_id: str, key: str, needles_seed: int | None) -> Path:
+    settings = _decode_settings(shop.config)
 
     def run(folder: Path) -> None:
         try:
             _in_worker(shop, source, video_id, Stage.DECODE, decode_video.decode_video,
-                       source, video_id, settings, config.decode_threads, folder)
+                       source, video_id, settings, shop.config.decode_threads, folder, needles_seed)
         except UnreadableVideoError as error:
             # A verdict about these bytes under these settings is as lasting as a product.
             for file in folder.iterdir():
@@ -164,8 +202,12 @@ def _decode_settings(config: BuildConfig) -> DecodeSettings:
         jpeg_quality=config.jpeg_quality)
 
 
-def _decode_key(video_id: str, settings: DecodeSettings) -> str:
-    return key_of(decode_video.VERSION, video_id, asdict(settings))
+def _decode_key(video_id: str, config: BuildConfig) -> str:
+    return key_of(decode_video.VERSION, video_id, asdict(_decode_settings(config)))
+
+
+def _planted_key(video_id: str, config: BuildConfig) -> str:
+    return key_of(decode_video.VERSION, needles.VERSION, config.seed, video_id, asdict(_decode_settings(config)))
 
 
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
@@ -203,12 +245,13 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     config = shop.config
     choices = config.model_dump(include={
         "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
+    blind = ServedBlindChecker(config, shop.models) if config.blind_is_served else None
+    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices, blind and blind.depends_on())
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        ask(config, open_decoded(decoded), said, found, folder)
+        _with_usage(shop, folder, lambda: ask(config, open_decoded(decoded), said, found, folder, blind))
 
     return _once(shop, Stage.QUESTIONS, key, source.source, run)
 

@@ -93,6 +93,7 @@ class Reason(StrEnum):
     TOO_FEW_CLUES = "too_few_clues"
     TOO_FEW_FRAMES = "too_few_frames"
     DISAGREES_WITH_CLOCK = "disagrees_with_clock"
+    GUESSED_BLIND = "guessed_blind"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -158,5 +159,6 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_FEW_CLUES: "the span holds too few clues for a question about order",
     Reason.TOO_FEW_FRAMES: "an evidence clip has fewer than two stored frames",
     Reason.DISAGREES_WITH_CLOCK: "the answer does not follow from the times of the clips",
+    Reason.GUESSED_BLIND: "it is answered without the video more often than chance allows",
 }
 """What each reason means, for people."""

@@ -218,6 +218,9 @@ class Sample:
     similarity: float
     orderer: str
     captioner: str
+    blind_right: int = 0
+    blind_asked: int = 0
+    """How often it was put without the video, and answered rightly. Part of the column `checks`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
