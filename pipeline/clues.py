@@ -7,7 +7,7 @@ served, a third one asks it (`pipeline.picture_check`).
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pipeline.work_store import key_of
 from schemas.reasons import Reason, Stage
 from schemas.records import Caption, Clip, Clue, Rejection
 
-VERSION = "2"
+VERSION = "3"
 
 LIKE_FROM = 0.75
 """Likeness to another place from which a clue does not stand in one place."""
@@ -48,10 +48,12 @@ def find_clues(
     clips = {clip.clip_index: clip for clip in decoded.clips}
     places = _Places(captions, clips)
     scenes = SceneReturns(decoded.folder, decoded.video.cuts_s)
+    # Where the picture is asked, a clip part of which returns may still hold a moment that does not.
+    returns = scenes.returns if pictures is None else scenes.returns_wholly
     if proposal is None:
         proposal = Proposal(list(_candidates(captions, clips, places)), [])
     clues = sorted(
-        (_judge(candidate, decoded.video.video_id, orderer, places, scenes) for candidate in proposal.candidates),
+        (_judge(candidate, decoded.video.video_id, orderer, places, returns) for candidate in proposal.candidates),
         key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
     if pictures is not None:
         clues = pictures.check(decoded, captions, clues)
@@ -109,7 +111,8 @@ def _from_caption(caption: Caption, clip: Clip, places: _Places) -> Candidate:
 
 
 def _judge(
-    candidate: Candidate, video_id: str, orderer: str, places: _Places, scenes: SceneReturns
+    candidate: Candidate, video_id: str, orderer: str, places: _Places,
+    returns: Callable[[float, float, list[int]], bool],
 ) -> Clue:
     clue = Clue(
         clue_id=key_of(video_id, candidate.clip_indexes, candidate.text), video_id=video_id,
@@ -123,7 +126,7 @@ def _judge(
         return replace(clue, kept=False, reason=Reason.CLUE_SAYS_TOO_LITTLE)
     if clue.similarity >= LIKE_FROM:
         return replace(clue, kept=False, reason=Reason.CLUE_ELSEWHERE)
-    if scenes.returns(clue.start_s, clue.end_s, clue.clip_indexes):
+    if returns(clue.start_s, clue.end_s, clue.clip_indexes):
         return replace(clue, kept=False, reason=Reason.SCENE_RETURNS)
     return clue
 

@@ -26,6 +26,10 @@ _HEIGHT, _FPS, _WIDTHS = 360, 12, (200, 1280)
 _STILL_ACTION = "trembles"
 """An action that shows its subject whole and in the middle all the time."""
 
+_SELDOM_SEEN = {"blinks on and off", "grows out of nothing", "shrinks away", "fades slowly into view"}
+_STILL_FRAME = 4
+"""The frame of a drawn event that a still shows: by then the subject has faded in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needle:
@@ -115,7 +119,7 @@ class NeedlePainter:
         if planned is not self._drawn:
             self._drawn, self._shown = planned, -1
             self._pictures = draw(_script(planned, self._width))
-        wanted = 1 if planned.needle.kind == "still" else int((t_s - planned.needle.start_s) * _FPS)
+        wanted = _STILL_FRAME if planned.needle.kind == "still" else int((t_s - planned.needle.start_s) * _FPS)
         while self._shown < wanted:
             self._picture = next(self._pictures, self._picture)
             self._shown += 1
@@ -123,14 +127,24 @@ class NeedlePainter:
 
 
 def _contents(seed: int, count: int) -> list[tuple[Scene, Event]]:
-    """So many things to show, each with the scene it stands in, that share neither shape nor word."""
+    """So many things to show, each in a scene of its own, that share neither shape nor word nor background."""
     found: dict[str, tuple[Scene, Event]] = {}
-    script = sample_script(seed, 60.0 + 30.0 * count)
-    for event in script.events:
-        scene = next(scene for scene in script.scenes if scene.start_s <= event.start_s < scene.end_s)
-        found.setdefault(event.subject.letters if isinstance(event.subject, Word) else event.subject.name,
-                         (scene, event))
+    shown: set[str] = set()
+    script = sample_script(seed, 120.0 + 60.0 * count)
+    for scene in script.scenes:
+        for event in script.events:
+            name = event.subject.letters if isinstance(event.subject, Word) else event.subject.name
+            inside = scene.start_s <= event.start_s < scene.end_s
+            if inside and scene.name not in shown and name not in found and _is_plain(event):
+                shown.add(scene.name)
+                found[name] = (scene, event)
     return list(found.values())[:count]
+
+
+def _is_plain(event: Event) -> bool:
+    """Whether one look at any time is enough to see what it is."""
+    is_large = isinstance(event.subject, Word) or event.subject.size == "large"
+    return is_large and event.action not in _SELDOM_SEEN
 
 
 def _planned(
@@ -147,7 +161,7 @@ def _planned(
 
 
 def _script(planned: PlannedNeedle, width: int) -> Script:
-    """One scene with one event. A still begins faded out, so it is longer than what is shown of it."""
+    """One scene with one event."""
     lasts_s = planned.needle.end_s - planned.needle.start_s
     scene = replace(planned.scene, start_s=0.0, end_s=lasts_s)
     return Script(lasts_s, width, _HEIGHT, _FPS, (scene,), (replace(planned.event, start_s=0.0, end_s=lasts_s),))
