@@ -199,7 +199,8 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     """The samples of a video."""
     config = shop.config
     choices = config.model_dump(include={
-        "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
+        "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
+        "captions_complete", "seed", "clip_seconds", "orderer"})
     key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
 
     def run(folder: Path) -> None:
