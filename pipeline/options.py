@@ -5,11 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from pipeline.sentences import telling_words
 from schemas.records import Clue
 
 _LENGTH_RATIO = 2.0
 """The longest of the options has at most so many times the letters of the shortest."""
 _DRAWS = 8
+_STEM = 5
+_WORDS_PER_SHARED = 10
+"""One word more or less shared is let pass for so many words."""
 _NEAR = 3
 """Near choices lie within a window of so many times as many clues as are chosen."""
 
@@ -49,6 +53,22 @@ def are_alike(clues: Sequence[Clue]) -> bool:
     """Whether clues are of one kind and of like length."""
     lengths = [len(clue.text) for clue in clues]
     return len({clue.kind for clue in clues}) == 1 and max(lengths) <= _LENGTH_RATIO * min(lengths)
+
+
+def stems(text: str) -> frozenset[str]:
+    """What is left of the telling words of a text without their endings: their first letters."""
+    return frozenset(word[:_STEM] for word in telling_words(text))
+
+
+def shares_alike(words: frozenset[str], options: Sequence[frozenset[str]]) -> bool:
+    """Whether a text shares about as many words with each option: the likest must not be the better guess.
+
+    Args:
+        words: stems of the text.
+        options: stems of each option.
+    """
+    shared = [len(words & option) for option in options]
+    return max(shared) - min(shared) <= len(words) // _WORDS_PER_SHARED
 
 
 def tempting_orders(size: int, count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import captions, clues, decode_video, questions
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clue_order_served import ServedOrderer
@@ -46,6 +47,8 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    guesser: BuiltInGuesser | None = None
+    """Who tries to answer without the video; None while there are too few questions to train it."""
 
 
 class VideoRejectedError(Exception):
@@ -201,12 +204,15 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     choices = config.model_dump(include={
         "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
         "captions_complete", "seed", "clip_seconds", "orderer"})
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
+    opened = open_decoded(decoded)
+    blind = shop.guesser.for_video(opened.video.video_id) if shop.guesser else None
+    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices,
+                 blind.depends_on() if blind else None)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        ask(config, open_decoded(decoded), said, found, folder)
+        ask(config, opened, said, found, folder, blind)
 
     return _once(shop, Stage.QUESTIONS, key, source.source, run)
 

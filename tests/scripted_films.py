@@ -37,9 +37,10 @@ _HOW = (
 STORIES = (
     ("{} fills the pot with water", "{} chops onions on a board", "{} fries the onions in butter",
      "{} pours the soup into bowls", "{} carries the bowls to the table"),
-    ("{} unlocks the car", "{} drives along a narrow road", "{} stops at a petrol station", "{} parks under the trees",
-     "{} climbs out and stretches both arms"),
-    ("{} sands an old chair", "{} stirs a can of blue paint", "{} paints the chair blue", "{} hangs the brush up to dry"),
+    ("{} unlocks the car", "{} drives along a narrow road", "{} stops at a petrol station",
+     "{} parks under the trees", "{} climbs out and stretches both arms"),
+    ("{} sands an old chair", "{} stirs a can of blue paint", "{} paints the chair blue",
+     "{} hangs the brush up to dry"),
     ("{} knots the laces of worn boots", "{} walks up a stony path", "{} rests on a flat rock", "{} reaches the summit",
      "{} takes a photograph of the valley", "{} slides down a snowfield"),
     ("{} buys a ticket at the counter", "{} waits on the platform", "{} boards the yellow train",
@@ -137,7 +138,7 @@ def _film(
         captions[index] = Caption(
             clip_index=index, caption=" ".join(said), sentences=said, captioner="file", key_events=list(inside),
             setting=_SETTINGS[rng.integers(len(_SETTINGS))],
-            actions=[f"{_ACTIONS[rng.integers(len(_ACTIONS))]} {_HOW[rng.integers(len(_HOW))]} {_WHERE[rng.integers(len(_WHERE))]}"])
+            actions=[" ".join(parts[rng.integers(len(parts))] for parts in (_ACTIONS, _HOW, _WHERE))])
         for event in inside:
             is_once = len(happenings[event.text]) == 1
             clues.append(Clue(

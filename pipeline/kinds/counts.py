@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.kinds.draft import Draft, Material, choice_draft, one_of, phrase, phrases
-from pipeline.options import are_alike, tempting_set
+from pipeline.options import are_alike, shares_alike, stems, tempting_set
 from pipeline.sentences import telling_words
 from pipeline.spans import Span
 from pipeline.wording_check import wording_fault
@@ -57,7 +57,10 @@ def never_happens(material: Material, rng: np.random.Generator) -> Draft | None:
             return None
         inside = [material.clues[place] for place in places]
         outside = one_of(rng, material.absent)
-        if are_alike([*inside, outside]):
+        words = [stems(clue.text) for clue in (*inside, outside)]
+        # Three moments of one scene and one of another would be told apart by their words.
+        if are_alike([*inside, outside]) and all(
+                shares_alike(mine, [other for other in words if other is not mine]) for mine in words):
             break
     else:
         return None

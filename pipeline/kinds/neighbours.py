@@ -1,14 +1,19 @@
 """What came next, what came before, and what follows a moment that is to be found."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from pipeline.kinds.draft import Draft, Material, choice_draft, evidence_of, one_of, phrase, phrases
-from pipeline.options import are_alike, tempting_set
+from pipeline.options import are_alike, shares_alike, stems, tempting_set
 from schemas.records import Clue
 
 _MOST, _FEWEST = 4, 3
 _OPEN_SHARE = 0.25
-_DRAWS = 8
+_DRAWS = 12
+_TRIED = 8
+"""Most clues that are tried between two options."""
 _NEXT = (
     "Of the moments below, which is the first to be seen after this one?",
     "Which of the moments below follows this one soonest?",
@@ -44,23 +49,38 @@ def came_before(material: Material, rng: np.random.Generator) -> Draft | None:
 
 
 def _neighbour(kind: str, material: Material, rng: np.random.Generator) -> Draft | None:
-    """Between two neighbouring options lies a clue: asked about it, the later (or earlier) one is right."""
+    """Between two neighbouring options lie clues: asked about one of them, the later (or earlier) option is right."""
     clues, forward = material.clues, kind == "came_next"
     size = _MOST if len(clues) >= 2 * _MOST else _FEWEST
-    places = tempting_set(clues, size, rng, gap=1, before=forward, after=not forward)
-    if places is None:
+    for _ in range(_DRAWS):
+        places = tempting_set(clues, size, rng, gap=1, before=forward, after=not forward)
+        if places is None:
+            return None
+        options = [clues[place] for place in places]
+        anchors = _anchors(clues, places, forward, rng)
+        if all(anchors):
+            break
+    else:
         return None
     right = int(rng.integers(size))
-    if forward:
-        low, high = (places[right - 1] if right else -1), places[right]
-    else:
-        low, high = places[right], (places[right + 1] if right + 1 < size else len(clues))
-    anchor = clues[int(rng.integers(low + 1, high))]
-    options = [clues[place] for place in places]
+    anchor: Clue = one_of(rng, anchors[right])
     question = f"{one_of(rng, _NEXT if forward else _BEFORE)}\n{phrase(anchor)}"
     return choice_draft(
         kind, question, phrases(options), right, [anchor, *options], [anchor, *options], rng, about=phrases(options),
         open_share=_OPEN_SHARE)
+
+
+def _anchors(
+    clues: Sequence[Clue], places: Sequence[int], forward: bool, rng: np.random.Generator
+) -> list[list[Clue]]:
+    """For each option the clues next to it that make it the right one, and are as like to it as to the others."""
+    borders = [-1, *places] if forward else [*places, len(clues)]
+    words = [stems(clues[place].text) for place in places]
+    anchors = []
+    for low, high in pairwise(borders):
+        between = rng.permutation(np.arange(low + 1, high))[:_TRIED].tolist()
+        anchors.append([clues[place] for place in between if shares_alike(stems(clues[place].text), words)])
+    return anchors
 
 
 def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
@@ -71,7 +91,9 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
     for _ in range(_DRAWS):
         chosen = [pairs[i] for i in sorted(rng.choice(len(pairs), _MOST, replace=False).tolist())]
         clues = [clue for pair in chosen for clue in pair]
-        if len({clue.clue_id for clue in clues}) == 2 * _MOST and are_alike([follower for _, follower in chosen]):
+        words = [stems(follower.text) for _, follower in chosen]
+        if (len({clue.clue_id for clue in clues}) == 2 * _MOST and are_alike([follower for _, follower in chosen])
+                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)):
             break
     else:
         return None
@@ -98,6 +120,6 @@ def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | No
 
 
 def _direct_followers(material: Material) -> list[tuple[Clue, Clue]]:
-    """Clues and those in the clip right after them."""
-    return [(earlier, later) for earlier, later in zip(material.clues, material.clues[1:], strict=False)
-            if later.clip_indexes[0] == earlier.clip_indexes[-1] + 1]
+    """Clues and those in the clip right after them, where the words do not tell that they belong together."""
+    return [(earlier, later) for earlier, later in pairwise(material.clues)
+            if later.clip_indexes[0] == earlier.clip_indexes[-1] + 1 and not stems(earlier.text) & stems(later.text)]
