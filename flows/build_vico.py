@@ -19,7 +19,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_calibration, publish_served, publish_summary
 from flows.output_lock import only_run
-from pipeline import needles, video_stages
+from pipeline import blind_guesser, needles, video_stages
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
 from pipeline.exclusion import load_exclusion
@@ -28,6 +29,7 @@ from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
 from pipeline.playlists import sources_in
+from pipeline.record_files import read_records
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
@@ -36,7 +38,7 @@ from pipeline.video_stages import VideoRejectedError, Workshop
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
-from schemas.records import Rejection, Source
+from schemas.records import Rejection, Sample, Source
 
 _TASK = {"retries": 1, "retry_delay_seconds": 1, "cache_policy": NO_CACHE, "persist_result": False}
 
@@ -125,11 +127,13 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
         shop = Workshop(
             config, store, journal, workers, make_captioner(config, models), models, fetching,
-            load_exclusion(config, target))
+            BuiltInGuesser.load(target / blind_guesser.FILE_NAME), load_exclusion(config, target))
         _plan(shop, len(found), sum(source.url is not None for source in found))
         # Threads that fetch wait while the workers are busy, so that the cache does not run full.
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
             products, rejected, unfinished = _run_videos(shop, found, runner)
+        if not unfinished:
+            products = _judge_blind(shop, products, target)
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products
@@ -183,6 +187,22 @@ def _run_videos(
     unfinished: list[Unfinished] = []
     made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
     return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
+
+
+def _judge_blind(shop: Workshop, products: list[VideoProducts], out: Path) -> list[VideoProducts]:
+    """Train the guesser on the first build that has enough questions, and have it judge them; later ones use it."""
+    if shop.guesser is not None or shop.config.blind_is_served:
+        return products
+    real = [product for product in products if not product.is_calibration]
+    first = sorted(real, key=lambda product: product.video_id)[: blind_guesser.MOST_VIDEOS]
+    guesser = blind_guesser.train(
+        sample for product in first for sample in read_records(product.questions / "samples.json", Sample))
+    if guesser is None:
+        return products
+    guesser.save(out / blind_guesser.FILE_NAME)
+    judging = replace(shop, guesser=guesser)
+    return [replace(product, questions=questions_task(
+        judging, product.source, product.decoded, product.captions, product.clues)) for product in products]
 
 
 def _plan(shop: Workshop, count: int, fetches: int) -> None:

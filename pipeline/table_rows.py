@@ -92,7 +92,7 @@ def _measures_row(measures: Measures) -> dict[str, Any]:
 
 def _sample_row(sample: Sample, split: str, is_calibration: bool) -> dict[str, Any]:
     media = {"type": "video", "video_id": sample.video_id, "start_s": sample.span_start_s,
-             "end_s": sample.span_end_s, "frame_indexes": []}
+             "end_s": sample.span_end_s, "frame_indexes": sample.frame_indexes}
     checks = {"clock": True, "similarity": sample.similarity, "blind_right": sample.blind_right,
               "blind_asked": sample.blind_asked}
     return to_row(sample) | {

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import captions, clues, decode_video, needles, questions
+from pipeline.blind_check import BlindChecker
 from pipeline.blind_check_served import ServedBlindChecker
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clue_order_served import ServedOrderer
@@ -49,6 +51,8 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    guesser: BuiltInGuesser | None = None
+    """Who tries to answer without the video; None while there are too few questions to train it."""
     exclusion: Exclusion = field(default_factory=Exclusion)
     """Known test videos, which are left out."""
 
@@ -244,16 +248,26 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     """The samples of a video."""
     config = shop.config
     choices = config.model_dump(include={
-        "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
-    blind = ServedBlindChecker(config, shop.models) if config.blind_is_served else None
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices, blind and blind.depends_on())
+        "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
+        "captions_complete", "seed", "clip_seconds", "orderer"})
+    opened = open_decoded(decoded)
+    blind = _blind_checker(shop, opened.video.video_id)
+    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices,
+                 blind.depends_on() if blind else None)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        _with_usage(shop, folder, lambda: ask(config, open_decoded(decoded), said, found, folder, blind))
+        _with_usage(shop, folder, lambda: ask(config, opened, said, found, folder, blind))
 
     return _once(shop, Stage.QUESTIONS, key, source.source, run)
+
+
+def _blind_checker(shop: Workshop, video_id: str) -> BlindChecker | None:
+    """Who has to guess the answers without the video: the served model, else the guesser once there is one."""
+    if shop.config.blind_is_served:
+        return ServedBlindChecker(shop.config, shop.models)
+    return shop.guesser.for_video(video_id) if shop.guesser else None
 
 
 def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path], None]) -> Path:

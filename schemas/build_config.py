@@ -71,6 +71,16 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
         description="lengths of the stretches that questions are about; the whole video is always one")] = [3, 10, 30]
     max_questions_per_kind: Annotated[int, Field(
         ge=1, le=1000, description="at most so many questions of a kind about one span")] = 12
+    max_questions_per_video: Annotated[int, Field(
+        ge=1, description="at most so many questions about one video, shared out evenly over kinds and lengths of "
+                          "spans; twins come on top")] = 1000
+    max_questions_per_clue: Annotated[int, Field(
+        ge=1, description="at most so many questions about spans of one length mention a clue")] = 24
+    twin_share: Annotated[float, Field(
+        ge=0, le=1, description="share of the questions about order that are asked once more about the same clips "
+                                "shown in another order")] = 0.2
+    captions_complete: Annotated[bool, Field(
+        description="the caption files name every event of the videos: 'how often' and 'never' may be asked")] = False
     test_share: Annotated[float, Field(ge=0, le=1, description="share of the videos in the test split")] = 0.02
     buckets: Annotated[int, Field(ge=1, le=100_000, description="shards per table and split")] = 64
     seed: Annotated[int, Field(description="seed of every random choice")] = 0
@@ -106,6 +116,12 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
         if self.captioner == "measured" and self.captions:
             raise ValueError(f"captions are given, but captioner '{self.captioner}' does not read them; "
                              "add --captioner file")
+        return self
+
+    @model_validator(mode="after")
+    def _only_files_are_complete(self) -> "BuildConfig":
+        if self.captions_complete and self.captioner != "file":
+            raise ValueError("captions_complete speaks of caption files; it needs captioner 'file'")
         return self
 
     @model_validator(mode="after")

@@ -93,6 +93,14 @@ class Reason(StrEnum):
     TOO_FEW_CLUES = "too_few_clues"
     TOO_FEW_FRAMES = "too_few_frames"
     DISAGREES_WITH_CLOCK = "disagrees_with_clock"
+    TIME_CODE = "time_code"
+    CLIP_NUMBER = "clip_number"
+    ORDER_WORD = "order_word"
+    CAPTIONER_PHRASE = "captioner_phrase"
+    WORDS_TO_A_MODEL = "words_to_a_model"
+    MARKS = "marks"
+    CLUE_REPEATED = "clue_repeated"
+    NEAR_DUPLICATE = "near_duplicate"
     GUESSED_BLIND = "guessed_blind"
 
 
@@ -159,6 +167,14 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_FEW_CLUES: "the span holds too few clues for a question about order",
     Reason.TOO_FEW_FRAMES: "an evidence clip has fewer than two stored frames",
     Reason.DISAGREES_WITH_CLOCK: "the answer does not follow from the times of the clips",
+    Reason.TIME_CODE: "the words hold a time code, which gives the answer away",
+    Reason.CLIP_NUMBER: "the words hold the number of a clip or scene, which gives the answer away",
+    Reason.ORDER_WORD: "the words tell when it happens, like 'finally' or 'later'",
+    Reason.CAPTIONER_PHRASE: "the words speak of the clip or the caption and not of what is shown",
+    Reason.WORDS_TO_A_MODEL: "the words look like orders to a model",
+    Reason.MARKS: "the words hold marks that a trainer would take for its own",
+    Reason.CLUE_REPEATED: "another clue of the video reads nearly the same",
+    Reason.NEAR_DUPLICATE: "nearly the same was asked of the video before",
     Reason.GUESSED_BLIND: "it is answered without the video more often than chance allows",
 }
 """What each reason means, for people."""
