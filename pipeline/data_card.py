@@ -159,7 +159,8 @@ def _limits(manifest: Mapping[str, Any]) -> list[str]:
         limits.append("No model was asked whether a clue can be seen in its clip and nowhere else; that a clue stands "
                       "in one place rests on words and on hashes of the pictures.")
     if not figures["samples"]["blind"]["asked"]:
-        limits.append("It was not tested how many answers can be guessed without the video.")
+        limits.append("It was not tested how many answers can be guessed without the video: there were too few "
+                      "questions to train the built-in guesser, and no served model was asked.")
     elif manifest["blind"]["checker"] == "built-in":
         limits.append("The guesser that was asked without the video is small; a large model may guess more.")
     if UNKNOWN in figures["sources"]["license"]:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import blind_guesser
 from pipeline.blind_check import ASKED, BY_CHANCE
 from pipeline.blind_check_served import PROMPT as BLIND_PROMPT
 from pipeline.calibration import NEEDLES_FILE, calibration_figures
@@ -69,7 +70,7 @@ def write_shards(
     manifest = _manifest(staging, config_said) | served_figures(
         config, [video.captions for video in videos], [video.clues for video in videos],
         [video.questions for video in videos])
-    manifest |= {"figures": card_figures(data), "blind": _blind(config)}
+    manifest |= {"figures": card_figures(data), "blind": _blind(config, out)}
     if exclusion is not None and exclusion.text():
         manifest["exclude"] = _freeze(staging / FROZEN, exclusion.text()) | exclusion.counts()
     if config.calibrate:
@@ -85,13 +86,17 @@ def write_shards(
     return manifest
 
 
-def _blind(config: BuildConfig) -> dict[str, Any]:
+def _blind(config: BuildConfig, out: Path) -> dict[str, Any]:
     """Who had to guess the answers, and what counts as guessed."""
     test = {"orders_each": ASKED, "test": "one-sided binomial test against one of the options",
             "dropped_below": BY_CHANCE}
-    if not config.blind_is_served:
-        return {"checker": "built-in"} | test
-    return {"checker": "served", "model": config.order_model or config.caption_model, "prompt": BLIND_PROMPT} | test
+    if config.blind_is_served:
+        return {"checker": "served", "model": config.order_model or config.caption_model, "prompt": BLIND_PROMPT} | test
+    guesser = out / blind_guesser.FILE_NAME
+    if not guesser.exists():
+        return {"checker": "none yet: too few questions to train the built-in guesser"} | test
+    digest = hashlib.sha256(guesser.read_bytes()).hexdigest()
+    return {"checker": "built-in", "version": blind_guesser.VERSION, "file": guesser.name, "sha256": digest} | test
 
 
 def _freeze(path: Path, text: str) -> dict[str, str]:

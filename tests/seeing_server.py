@@ -21,7 +21,7 @@ from pipeline.needles import PlannedNeedle, plan_needles, planted_id
 from pipeline.sample_videos import Script, draw
 from tests.fault_server import right_answer
 
-_ALIKE = 7.0
+_ALIKE = 12.0
 """Mean difference of two thumbnails, 0 to 255, up to which they show the same."""
 _SIZE = (64, 36)
 CONFUSED = "A large plain magenta trumpet wobbles over beige and ivory zigzags."
@@ -98,8 +98,9 @@ class SeeingModel:
 
 def _drawn(planned: PlannedNeedle) -> np.ndarray:
     """Thumbnails of all frames of a needle, drawn here from its scene and event: float32 [frames, 36, 64, 3]."""
-    scene, event = replace(planned.scene, start_s=0, end_s=2), replace(planned.event, start_s=0, end_s=2)
-    return np.stack([thumbnail(picture) for picture in draw(Script(2.0, 640, 360, 12, (scene,), (event,)))])
+    lasts_s = planned.needle.end_s - planned.needle.start_s
+    scene, event = (replace(part, start_s=0, end_s=lasts_s) for part in (planned.scene, planned.event))
+    return np.stack([thumbnail(picture) for picture in draw(Script(lasts_s, 640, 360, 12, (scene,), (event,)))])
 
 
 def thumbnail(rgb: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from pipeline.calibration import is_named
 from pipeline.decode_video import DecodeSettings, decode_video
 from pipeline.frame_plan import ClipPlan
 from pipeline.needles import Needle, is_planted, plan_needles, planted_id
-from pipeline.sample_videos import sample_script, write_video
 from schemas.build_config import BuildConfig
 from schemas.records import Source
 from tests.builds import rows
 from tests.fault_server import FaultServer
+from tests.pipeline.test_quality_gates import _draw
 from tests.seeing_server import CONFUSED, SeeingModel, needles_of, thumbnail
 from tests.stages import run_stages
 
@@ -32,7 +31,7 @@ CLIP_SECONDS = 3
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty clips: ten needles."""
     path = tmp_path_factory.mktemp("video") / "film.mp4"
-    write_video(replace(sample_script(seed=1, duration_s=120), width=320, height=180), path)
+    _draw(path, "mandelbrot=size=320x180:rate=8", 120)
     return path
 
 
