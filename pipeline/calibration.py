@@ -71,8 +71,8 @@ def calibration_lines(figures: Mapping[str, Any]) -> list[str]:
         return ["No video fell into the share that needles are planted in.", ""]
     dropped = ", ".join(f"`{reason}` {count}" for reason, count in figures["dropped_by_reason"].items())
     return [
-        f"Into copies of {figures['videos']} videos {figures['needles']} needles were planted: pictures and short "
-        "inserts with known content at known times. The copies lie in a split of their own, `calibration`, and are "
+        f"Needles, pictures and short inserts with known content, were planted at known times: {figures['needles']} in "
+        f"copies of {figures['videos']} of the videos. The copies lie in a split of their own, `calibration`, and are "
         "in no other figure here.", "",
         "| | |", "|---|---|",
         f"| needles that the captions name | {_of(figures['captioned'], figures['needles'])} |",

@@ -65,9 +65,10 @@ def _named(model: str | None) -> str:
 def _left_out(manifest: Mapping[str, Any]) -> Iterator[str]:
     figures = manifest["figures"]
     if figures["duplicates"]:
-        yield (f"{figures['duplicates']:,} videos show what another one shows. Their rows are in the shards, the table "
-               "`duplicates` names them, and they are in none of the figures here; leave them out:")
-        yield "`… WHERE video_id NOT IN (SELECT video_id FROM duplicates)`."
+        yield (f"Videos that show what another one shows: {figures['duplicates']:,}. Their rows are in the shards, the "
+               "table `duplicates` names them, and they are in none of the figures about samples, checks, sources and "
+               "yield. Leave them out, as the two may lie in different splits: "
+               "`… WHERE video_id NOT IN (SELECT video_id FROM duplicates)`.")
         yield ""
     if "exclude" in manifest:
         listed = manifest["exclude"]
@@ -142,8 +143,10 @@ def _yield(manifest: Mapping[str, Any]) -> list[str]:
         lines.append(f"{per_hour['samples']:,.1f} samples and {per_hour['clues']:,.1f} clues per hour of video.")
     if "served" in manifest and count:
         lines.append(f"The models' answers cost {manifest['served']['cost'] / count:.6f} per accepted sample, in the "
-                     "currency of the prices given" + ("." if manifest["served"]["cost"] else "; none were given."))
-    return [*lines, "", *_table(("left out because", "times"), manifest["rejected_by_reason"])]
+                     "currency of the prices given" + ("." if manifest["served"]["cost"] else "; none were given.") +
+                     " What was asked about duplicates and planted copies is in the cost.")
+    return [*lines, "", "What was left out of all videos, duplicates and planted copies among them:", "",
+            *_table(("left out because", "times"), manifest["rejected_by_reason"])]
 
 
 def _limits(manifest: Mapping[str, Any]) -> list[str]:
@@ -165,7 +168,7 @@ def _limits(manifest: Mapping[str, Any]) -> list[str]:
         limits.append("The guesser that was asked without the video is small; a large model may guess more.")
     if UNKNOWN in figures["sources"]["license"]:
         unknown = figures["sources"]["license"][UNKNOWN]["videos"]
-        limits.append(f"The licence of {unknown:,} videos is not known.")
+        limits.append(f"Videos whose licence is not known: {unknown:,}.")
     if "exclude" not in manifest:
         limits.append("No list of known test videos was given, so none was left out.")
     limits.append("Questions are made from templates in English, and speak of what can be seen, not of what is heard.")
@@ -174,7 +177,7 @@ def _limits(manifest: Mapping[str, Any]) -> list[str]:
 
 def _tables(manifest: Mapping[str, Any]) -> list[str]:
     return [
-        "## Tables", "",
+        "## Tables", "", "All rows, those of duplicates and planted copies among them.", "",
         "| table | rows | |", "|---|---|---|",
         *(f"| `{table}` | {manifest['rows'][table]:,} | {comment} |" for table, comment in COMMENTS.items()), "",
         "Look into it with `inspect-vico .`, with `duckdb -init views.sql`, or with",

@@ -37,10 +37,10 @@ def served_figures(
 
 def card_lines(served: dict[str, Any]) -> list[str]:
     """The same for the card of the data set."""
-    lines = ["| asked for | model | questions | prompt tokens | answer tokens | model seconds | cost |",
-             "|---|---|---|---|---|---|---|"]
+    lines = ["| asked for | prompt | model | questions | prompt tokens | answer tokens | model seconds | cost |",
+             "|---|---|---|---|---|---|---|---|"]
     lines += [
-        f"| {row['role']} | `{row['model']}` | {row['questions']:,} | {row['prompt_tokens']:,} | "
+        f"| {row['role']} | {row['prompt']} | `{row['model']}` | {row['questions']:,} | {row['prompt_tokens']:,} | "
         f"{row['completion_tokens']:,} | {row['seconds']:,.0f} | {row['cost']:.4f} |" for row in served["usage"]]
     lines += [
         f"\n`{row['model']}` gave {row['given']:,} clues in an order of its own; {row['against_clock']:,} of them "
