@@ -18,7 +18,7 @@ from pipeline.kinds.counts import counted_events
 from pipeline.kinds.describe import describe
 from pipeline.kinds.draft import Draft, Material, phrase
 from pipeline.near_duplicates import NearDuplicates
-from pipeline.options import apart
+from pipeline.options import apart, within_clips
 from pipeline.record_files import write_records
 from pipeline.spans import Span, clip_runs, clips_inside, spans_of
 from pipeline.twins import twin_of
@@ -287,7 +287,7 @@ class _Desk:
         return None
 
     def _take_twin(self, sample: Sample, draft: Draft, ground: Ground, rng: np.random.Generator) -> None:
-        clip_of = {phrase(clue): clue.clip_indexes[0] for clue in draft.mentioned if len(clue.clip_indexes) == 1}
+        clip_of = {phrase(clue): clue.clip_indexes[0] for clue in within_clips(draft.mentioned, self._by_index)}
         made = twin_of(sample, ground, clip_of, rng)
         if made is None:
             return
