@@ -13,7 +13,7 @@ _LENGTH_RATIO = 2.0
 _DRAWS = 8
 _STEM = 5
 _WORDS_PER_SHARED = 10
-"""One word more or less shared is let pass for so many words."""
+"""One shared word more or less is let pass for so many words, and one for fewer."""
 _NEAR = 3
 """Near choices lie within a window of so many times as many clues as are chosen."""
 
@@ -68,7 +68,7 @@ def shares_alike(words: frozenset[str], options: Sequence[frozenset[str]]) -> bo
         options: stems of each option.
     """
     shared = [len(words & option) for option in options]
-    return max(shared) - min(shared) <= len(words) // _WORDS_PER_SHARED
+    return max(shared) - min(shared) <= max(1, len(words) // _WORDS_PER_SHARED)
 
 
 def tempting_orders(size: int, count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:

@@ -107,7 +107,7 @@ def _guess(riddles: list[Riddle]) -> tuple[float, float, int]:
                 ids=["scripted", "canned"])
 def riddles(request: pytest.FixtureRequest, long_tests: bool) -> tuple[tuple[str, ...], dict[str, list[Riddle]]]:
     make, kinds = request.param
-    return kinds, _collect(make, kinds, 6000 if long_tests else 250)
+    return kinds, _collect(make, kinds, 4000 if long_tests else 250)
 
 
 def test_no_letter_is_right_more_often_than_the_others(
@@ -134,7 +134,7 @@ def test_a_guesser_of_another_family_stays_at_chance(
     kinds, found = riddles
     figures = {}
     for kind in kinds:
-        accuracy, chance, asked = _guess(found[kind][: 8000 if long_tests else 500])
+        accuracy, chance, asked = _guess(found[kind][: 5000 if long_tests else 500])
         bound = 0.03 if long_tests else 4 * math.sqrt(chance * (1 - chance) / asked)
         figures[kind] = (round(100 * accuracy, 1), round(100 * chance, 1), asked)
         print(f"{kind:18} {100 * accuracy:5.1f} % right, chance {100 * chance:5.1f} %, {asked} asked")

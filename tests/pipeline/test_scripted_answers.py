@@ -99,7 +99,8 @@ def _story(sample: Sample, lines: list[str], options: list[str], seen: Seen, fil
 
 
 def _goes_on(sample: Sample, lines: list[str], options: list[str], seen: Seen, film: Film) -> str:
-    return film.subject.captions[seen.clip(lines[0]) + 1].caption
+    clip, captions = seen.clip(lines[0]), film.subject.captions
+    return " ".join(said for said in captions[clip + 1].sentences if said not in captions[clip].sentences)
 
 
 def _count(sample: Sample, lines: list[str], options: list[str], seen: Seen, film: Film) -> str:
