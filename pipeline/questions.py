@@ -129,8 +129,11 @@ def _ask_level(
                                               f"{material.span.end_s:g} s", None)
         most = {kind: min(desk.config.max_questions_per_kind, -(-count // (len(spans) - done)))
                 for kind, count in left.items()}
-        for kind in _ask_span(desk, material, most, mentions):
-            left[kind] -= 1
+        kept = list(_ask_span(desk, material, most, mentions))
+        left = {kind: count - kept.count(kind) for kind, count in left.items()}
+        if not kept and any(most.values()):
+            desk.reject(Reason.NO_QUESTION_FITS, f"{len(material.clues)} clues from {material.span.start_s:g} to "
+                                                 f"{material.span.end_s:g} s", None)
 
 
 def _ask_span(

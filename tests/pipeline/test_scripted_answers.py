@@ -114,7 +114,8 @@ def _never(sample: Sample, lines: list[str], options: list[str], seen: Seen, fil
 
 def _described(sample: Sample, lines: list[str], options: list[str], seen: Seen, film: Film) -> str:
     first, last = round(sample.span_start_s / CLIP_S), round(sample.span_end_s / CLIP_S)
-    return " ".join(film.subject.captions[clip].caption for clip in range(first, last))
+    said = [sentence for clip in range(first, last) for sentence in film.subject.captions[clip].sentences]
+    return " ".join(sentence for place, sentence in enumerate(said) if sentence not in said[:place])
 
 
 ANSWERS: dict[str, Callable[[Sample, list[str], list[str], Seen, Film], str]] = {
