@@ -1,6 +1,6 @@
 """The question stage on films that exist as scripts only: time and memory for a given number of clips.
 
-    python benchmarks/questions.py --clips 50000 --clips-per-film 1285
+    python -m benchmarks.questions --clips 50000 --clips-per-film 1285
 
 Prints, film after film being made and asked about and forgotten, what the question stage takes of the CPU
 beside drawing the films, the peak memory at a tenth of the way and at the end, and what a million clips
