@@ -109,7 +109,10 @@ def _say_what_follows(sample: Sample, head: str, lines: list[str], options: list
     following = min(later, key=lambda clip: clip.start_s, default=None)
     if following is None or following.clip_index != sample.evidence[-1].clip_index:
         return False
-    return sample.answer.split() == ground.captions[following.clip_index].caption.split()
+    before = [clip.clip_index for clip in ground.clips if clip.end_s <= following.start_s][-1]
+    new = [sentence for sentence in ground.captions[following.clip_index].sentences
+           if " ".join(sentence.split()) in sample.answer]
+    return " ".join(new).split() == sample.answer.split() and not set(new) & set(ground.captions[before].sentences)
 
 
 def _how_often(sample: Sample, head: str, lines: list[str], options: list[str], ground: Ground) -> bool:

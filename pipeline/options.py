@@ -1,19 +1,19 @@
 """Options that tempt: from the same span, of the same kind, alike in length, near each other as often as far apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline.sentences import telling_words
-from schemas.records import Clue
+from schemas.records import Clip, Clue
 
 _LENGTH_RATIO = 2.0
 """The longest of the options has at most so many times the letters of the shortest."""
 _DRAWS = 8
 _STEM = 5
 _WORDS_PER_SHARED = 10
-"""One word more or less shared is let pass for so many words."""
+"""One shared word more or less is let pass for so many words, and one for fewer."""
 _NEAR = 3
 """Near choices lie within a window of so many times as many clues as are chosen."""
 
@@ -68,7 +68,7 @@ def shares_alike(words: frozenset[str], options: Sequence[frozenset[str]]) -> bo
         options: stems of each option.
     """
     shared = [len(words & option) for option in options]
-    return max(shared) - min(shared) <= len(words) // _WORDS_PER_SHARED
+    return max(shared) - min(shared) <= max(1, len(words) // _WORDS_PER_SHARED)
 
 
 def tempting_orders(size: int, count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
@@ -116,3 +116,10 @@ def is_after(later: Clue, earlier: Clue) -> bool:
 def are_apart(clues: Sequence[Clue]) -> bool:
     """Whether clues follow each other without touching the same clip."""
     return all(is_after(later, earlier) for earlier, later in pairwise(clues))
+
+
+def within_clips(clues: Iterable[Clue], clips: Mapping[int, Clip]) -> list[Clue]:
+    """Clues that lie wholly in one clip (an event may begin before its clip, or outlast it)."""
+    return [clue for clue in clues if len(clue.clip_indexes) == 1 and clue.clip_indexes[0] in clips
+            and clips[clue.clip_indexes[0]].start_s <= clue.start_s
+            and clue.end_s <= clips[clue.clip_indexes[0]].end_s]

@@ -18,7 +18,7 @@ from pipeline.kinds.counts import counted_events
 from pipeline.kinds.describe import describe
 from pipeline.kinds.draft import Draft, Material, phrase
 from pipeline.near_duplicates import NearDuplicates
-from pipeline.options import apart
+from pipeline.options import apart, within_clips
 from pipeline.record_files import write_records
 from pipeline.spans import Span, clip_runs, clips_inside, spans_of
 from pipeline.twins import twin_of
@@ -129,8 +129,11 @@ def _ask_level(
                                               f"{material.span.end_s:g} s", None)
         most = {kind: min(desk.config.max_questions_per_kind, -(-count // (len(spans) - done)))
                 for kind, count in left.items()}
-        for kind in _ask_span(desk, material, most, mentions):
-            left[kind] -= 1
+        kept = list(_ask_span(desk, material, most, mentions))
+        left = {kind: count - kept.count(kind) for kind, count in left.items()}
+        if not kept and any(most.values()):
+            desk.reject(Reason.NO_QUESTION_FITS, f"{len(material.clues)} clues from {material.span.start_s:g} to "
+                                                 f"{material.span.end_s:g} s", None)
 
 
 def _ask_span(
@@ -229,13 +232,15 @@ class _Desk:
         sample = self._sample(material.span, draft)
         if sample.sample_id in self.asked.samples:
             return False
-        guesses = self._guesses(sample)
-        fault = self._fault(sample, draft, ground, guesses)
+        fault = self._fault(sample, draft, ground)
+        guesses = None if fault else self._guesses(sample)  # last, because a served model is paid for it
+        if guesses is not None:
+            sample = replace(sample, blind_right=guesses.right, blind_asked=guesses.asked)
+            if beats_chance(guesses, len(sample.options)):
+                fault = Reason.GUESSED_BLIND, f"{guesses.right} of {guesses.asked}: {sample.question}"
         if fault is not None:
             self.reject(*fault, sample.sample_id)
             return False
-        if guesses is not None:
-            sample = replace(sample, blind_right=guesses.right, blind_asked=guesses.asked)
         self._before.add(draft)
         self.asked.samples[sample.sample_id] = sample
         if rng.random() < self.config.twin_share:
@@ -269,10 +274,8 @@ class _Desk:
         seed = int(sample.sample_id[:8], 16)
         return self._blind.guess(sample.kind, sample.question, sample.options, sample.answer_index, seed)
 
-    def _fault(
-        self, sample: Sample, draft: Draft, ground: Ground, guesses: Guesses | None
-    ) -> tuple[Reason, str] | None:
-        """The first check that a sample fails, and what to say of it."""
+    def _fault(self, sample: Sample, draft: Draft, ground: Ground) -> tuple[Reason, str] | None:
+        """The first check that a sample fails with the video at hand, and what to say of it."""
         if sample.min_frames == 0:
             return Reason.TOO_FEW_FRAMES, sample.question
         if not agrees_with_clock(sample, ground):
@@ -282,12 +285,10 @@ class _Desk:
             return wording[0], f"{wording[1]}: {sample.answer}"
         if self._before.repeats(draft):
             return Reason.NEAR_DUPLICATE, sample.question
-        if guesses is not None and beats_chance(guesses, len(sample.options)):
-            return Reason.GUESSED_BLIND, f"{guesses.right} of {guesses.asked}: {sample.question}"
         return None
 
     def _take_twin(self, sample: Sample, draft: Draft, ground: Ground, rng: np.random.Generator) -> None:
-        clip_of = {phrase(clue): clue.clip_indexes[0] for clue in draft.mentioned if len(clue.clip_indexes) == 1}
+        clip_of = {phrase(clue): clue.clip_indexes[0] for clue in within_clips(draft.mentioned, self._by_index)}
         made = twin_of(sample, ground, clip_of, rng)
         if made is None:
             return

@@ -102,6 +102,7 @@ class Reason(StrEnum):
     CLUE_REPEATED = "clue_repeated"
     NEAR_DUPLICATE = "near_duplicate"
     GUESSED_BLIND = "guessed_blind"
+    NO_QUESTION_FITS = "no_question_fits"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -175,6 +176,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.MARKS: "the words hold marks that a trainer would take for its own",
     Reason.CLUE_REPEATED: "another clue of the video reads nearly the same",
     Reason.NEAR_DUPLICATE: "nearly the same was asked of the video before",
+    Reason.NO_QUESTION_FITS: "the clues of the span fit no kind of question (too unlike each other, or too few)",
     Reason.GUESSED_BLIND: "it is answered without the video more often than chance allows",
 }
 """What each reason means, for people."""

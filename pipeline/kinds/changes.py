@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.kinds.draft import Draft, Material, choice_draft, one_of, phrase
+from pipeline.options import within_clips
 from pipeline.sentences import telling_words
 from schemas.records import Clip, Clue
 
@@ -34,8 +35,7 @@ _SAYS_LOOK = frozenset(
 def look_changed(material: Material, rng: np.random.Generator) -> Draft | None:
     """Brighter or darker, faster or slower: of two moments in either order, so that all four are as likely."""
     clips = {clip.clip_index: clip for clip in material.clips}
-    clues = [clue for clue in material.clues if len(clue.clip_indexes) == 1 and clue.clip_indexes[0] in clips
-             and not telling_words(clue.text) & _SAYS_LOOK]
+    clues = [clue for clue in within_clips(material.clues, clips) if not telling_words(clue.text) & _SAYS_LOOK]
     if len(clues) < 3:
         return None
     pairs: dict[bool, tuple[Clue, Clue]] = {}
@@ -81,7 +81,8 @@ def _is_faster(dark: Clip, bright: Clip) -> bool | None:
 
 def place_changed(material: Material, rng: np.random.Generator) -> Draft | None:
     """From which place to which: two places of earlier moments, two of later ones, any pair as likely."""
-    clues = [clue for clue in material.clues if len(clue.clip_indexes) == 1 and _setting(clue, material)]
+    clips = {clip.clip_index: clip for clip in material.clips}
+    clues = [clue for clue in within_clips(material.clues, clips) if _setting(clue, material)]
     if len(clues) < 4:
         return None
     for _ in range(_DRAWS):

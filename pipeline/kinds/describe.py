@@ -1,4 +1,4 @@
-"""Describe a stretch; the answer is what was said of its clips, in order."""
+"""Describe a stretch; the answer is what was said of its clips, in order, nothing twice."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,8 @@ def describe(
     inside = clips_inside(clips, run.first_clip, run.last_clip)
     if any(clip.clip_index not in captions or not captions[clip.clip_index].caption.strip() for clip in inside):
         return None
-    said = dict.fromkeys(" ".join(captions[clip.clip_index].caption.split()) for clip in inside)
+    said = dict.fromkeys(
+        " ".join(sentence.split()) for clip in inside for sentence in captions[clip.clip_index].sentences)
     return Draft(
         kind="describe", question=one_of(rng, _WORDINGS), is_open=True, answer=" ".join(said),
         evidence=tuple((None, clip.clip_index) for clip in inside), about=tuple(said))

@@ -51,8 +51,8 @@ def came_before(material: Material, rng: np.random.Generator) -> Draft | None:
 def _neighbour(kind: str, material: Material, rng: np.random.Generator) -> Draft | None:
     """Between two neighbouring options lie clues: asked about one of them, the later (or earlier) option is right."""
     clues, forward = material.clues, kind == "came_next"
-    size = _MOST if len(clues) >= 2 * _MOST else _FEWEST
-    for _ in range(_DRAWS):
+    for draw in range(_DRAWS):
+        size = _FEWEST if len(clues) < 2 * _MOST or draw >= _DRAWS // 2 else _MOST
         places = tempting_set(clues, size, rng, gap=1, before=forward, after=not forward)
         if places is None:
             return None
@@ -105,7 +105,7 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
 
 
 def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
-    """Find a moment, and describe the clip after it in words; the answer is what was said of that clip."""
+    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip."""
     inside = {clip.clip_index for clip in material.clips}
     anchors = [clue for clue in material.clues
                if clue.clip_indexes[-1] + 1 in inside and clue.clip_indexes[-1] + 1 in material.captions]
@@ -113,9 +113,13 @@ def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | No
         return None
     anchor: Clue = one_of(rng, anchors)
     following = anchor.clip_indexes[-1] + 1
+    known = {sentence for index in anchor.clip_indexes for sentence in material.captions[index].sentences}
+    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in known]
+    if not fresh:
+        return None
     return Draft(
         kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
-        answer=" ".join(material.captions[following].caption.split()), mentioned=(anchor,),
+        answer=" ".join(" ".join(fresh).split()), mentioned=(anchor,),
         evidence=(*evidence_of([anchor]), (None, following)), about=(phrase(anchor),))
 
 

@@ -194,7 +194,9 @@ def _check_what_follows_in_words(sample: Row, truth: Truth) -> None:
     clue = truth.phrases[sample["video_id"], sample["question"].split("\n", 1)[1]]
     following = truth.clips[sample["video_id"], clue["clip_indexes"][-1] + 1]
     assert following["start_s"] >= clue["end_s"]
-    assert sample["answer"] == " ".join(following["caption"].split())
+    known = [sentence for index in clue["clip_indexes"]
+             for sentence in truth.clips[sample["video_id"], index]["sentences"]]
+    assert sample["answer"] == " ".join(sentence for sentence in following["sentences"] if sentence not in known)
 
 
 def _check_when(sample: Row, truth: Truth) -> None:
@@ -220,7 +222,8 @@ def _check_describe(sample: Row, truth: Truth) -> None:
     assert indexes == list(range(indexes[0], indexes[0] + len(indexes)))
     clips = [truth.clips[sample["video_id"], index] for index in indexes]
     assert (clips[0]["start_s"], clips[-1]["end_s"]) == (sample["span_start_s"], sample["span_end_s"])
-    assert sample["answer"] == " ".join(dict.fromkeys(clip["caption"] for clip in clips))
+    said = [sentence for clip in clips for sentence in clip["sentences"]]
+    assert sample["answer"] == " ".join(sentence for place, sentence in enumerate(said) if sentence not in said[:place])
 
 
 def _check_apart(stretches: list[Stretch]) -> None:
