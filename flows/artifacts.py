@@ -51,3 +51,12 @@ def publish_served(manifest: dict[str, Any], counts: Mapping[str, Mapping[str, i
         key="build-vico-requests", description="Requests of this run and what came of them",
         table=[{"asked for": role, "what": what, "requests": count}
                for role, some in counts.items() for what, count in sorted(some.items())])
+
+
+def publish_calibration(found: dict[str, Any]) -> None:
+    """How many planted needles came out as clues."""
+    create_table_artifact(
+        key="build-vico-calibration", description="Needles planted in copies of videos, and what became of them",
+        table=[{"what": what, "found": found[name], "of": found[whole]} for what, name, whole in (
+            ("named by the captions", "captioned", "needles"), ("came out as clues", "clues", "needles"),
+            ("pairs in the right order", "pairs_in_order", "pairs"))])

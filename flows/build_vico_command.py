@@ -77,19 +77,22 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
+    from pipeline.exclusion import ExclusionListError, load_exclusion
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
     from pipeline.sources import SourceError, find_sources
 
     try:
         find_sources(choices.sources)
         make_captioner(choices)
+        load_exclusion(choices, Path(choices.out))
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
-    except (SourceError, CaptionFileError, FetchChoiceError, AnswersMissingError, OutputInUseError) as error:
+    except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
+            OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
@@ -144,6 +147,10 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
             print(f"  {count:6} {reason}")
     if "served" in manifest:
         _say_served(manifest["served"])
+    if "calibration" in manifest:
+        found = manifest["calibration"]
+        print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
+              f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
     print(f"in {out}; look at it with: inspect-vico {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)

@@ -13,10 +13,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import blind_guesser
+from pipeline.blind_check import ASKED, BY_CHANCE
+from pipeline.blind_check_served import PROMPT as BLIND_PROMPT
+from pipeline.calibration import NEEDLES_FILE, calibration_figures
+from pipeline.card_figures import card_figures
 from pipeline.data_card import card_text
+from pipeline.exclusion import FROZEN, Exclusion
+from pipeline.needles import Needle
+from pipeline.record_files import read_records
 from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
-from pipeline.splits import bucket_of, split_of
+from pipeline.splits import bucket_of
 from pipeline.table_rows import VideoProducts, count_frames, rejections_of, rows_of
 from pipeline.work_store import WorkStore, flush_folder, flush_tree, key_of, write_file
 from schemas.build_config import BuildConfig
@@ -33,7 +41,7 @@ _LIBRARIES = ("video-xl", "av", "scenedetect-headless", "opencv-python-headless"
 
 def write_shards(
     config: BuildConfig, config_said: dict[str, Any], videos: Sequence[VideoProducts],
-    rejected: Iterable[Rejection], out: Path, store: WorkStore,
+    rejected: Iterable[Rejection], out: Path, store: WorkStore, exclusion: Exclusion | None = None,
 ) -> dict[str, Any]:
     """Write the whole data set anew beside its place and put it there.
 
@@ -44,6 +52,7 @@ def write_shards(
         rejected: what was left out before any stage of a video was done.
         out: the output folder.
         store: where to write before the rename.
+        exclusion: the known test videos that were left out; kept with the output.
 
     Returns:
         The manifest.
@@ -52,20 +61,53 @@ def write_shards(
     shutil.rmtree(staging, ignore_errors=True)
     data = staging / "data"
     _write_tables(config, sorted(videos, key=lambda video: video.video_id), data)
-    same = find_same_pictures({video.video_id: video.decoded for video in videos})
+    same = find_same_pictures({video.video_id: video.decoded for video in videos if not video.is_calibration})
     left_out = [*rejected, *(row for video in videos for row in rejections_of(video)), *_told(same, videos)]
     _write_single(data, "rejected", sorted((to_row(row) for row in left_out), key=_canonical))
     _write_single(data, "duplicates", [
         {"video_id": video_id, "duplicate_of": stays} for video_id, stays in sorted(same.items())])
     _fill_absent(data)
     manifest = _manifest(staging, config_said) | served_figures(
-        config, [video.captions for video in videos], [video.clues for video in videos])
+        config, [video.captions for video in videos], [video.clues for video in videos],
+        [video.questions for video in videos])
+    manifest |= {"figures": card_figures(data), "blind": _blind(config, out)}
+    if exclusion is not None and exclusion.text():
+        manifest["exclude"] = _freeze(staging / FROZEN, exclusion.text()) | exclusion.counts()
+    if config.calibrate:
+        needles = {video.video_id: read_records(video.decoded / "needles.json", Needle)
+                   for video in videos if video.is_calibration}
+        manifest["calibration"] = _freeze(staging / NEEDLES_FILE, _needles_text(needles)) | calibration_figures(
+            data, needles)
     (staging / "views.sql").write_text(views_sql(), encoding="utf-8")
     (staging / "README.md").write_text(card_text(manifest), encoding="utf-8")
     flush_tree(staging)
     _put_in_place(staging, out)
     write_file(out / "manifest.json", (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
     return manifest
+
+
+def _blind(config: BuildConfig, out: Path) -> dict[str, Any]:
+    """Who had to guess the answers, and what counts as guessed."""
+    test = {"orders_each": ASKED, "test": "one-sided binomial test against one of the options",
+            "dropped_below": BY_CHANCE}
+    if config.blind_is_served:
+        return {"checker": "served", "model": config.order_model or config.caption_model, "prompt": BLIND_PROMPT} | test
+    guesser = out / blind_guesser.FILE_NAME
+    if not guesser.exists():
+        return {"checker": "none yet: too few questions to train the built-in guesser"} | test
+    digest = hashlib.sha256(guesser.read_bytes()).hexdigest()
+    return {"checker": "built-in", "version": blind_guesser.VERSION, "file": guesser.name, "sha256": digest} | test
+
+
+def _freeze(path: Path, text: str) -> dict[str, str]:
+    """Write a file that lies beside the shards; returns what the manifest says of it."""
+    path.write_text(text, encoding="utf-8")
+    return {"file": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _needles_text(needles: dict[str, list[Needle]]) -> str:
+    rows = {video_id: [to_row(needle) for needle in needles[video_id]] for video_id in sorted(needles)}
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
 def _told(same: dict[str, str], videos: Sequence[VideoProducts]) -> Iterator[Rejection]:
@@ -81,7 +123,7 @@ def _write_tables(config: BuildConfig, videos: Sequence[VideoProducts], data: Pa
     """One bucket after the other, so that memory holds the rows of one bucket, and never its pictures."""
     buckets: dict[tuple[str, int], list[VideoProducts]] = {}
     for video in videos:
-        place = (split_of(video.video_id, config.test_share), bucket_of(video.video_id, config.buckets))
+        place = (video.split(config.test_share), bucket_of(video.video_id, config.buckets))
         buckets.setdefault(place, []).append(video)
     for (split, bucket), inside in sorted(buckets.items()):
         rows: dict[str, list[dict[str, Any]]] = {table: [] for table in _IDS}
@@ -202,8 +244,11 @@ def _put_in_place(staging: Path, out: Path) -> None:
     if (out / "data").exists():
         os.rename(out / "data", old)
     os.rename(staging / "data", out / "data")
-    for name in ("views.sql", "README.md"):
-        os.replace(staging / name, out / name)
+    for name in ("views.sql", "README.md", FROZEN, NEEDLES_FILE):
+        if (staging / name).exists():
+            os.replace(staging / name, out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
     flush_folder(out)
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(staging, ignore_errors=True)

@@ -28,6 +28,15 @@ class VideoProducts:
     clues: Path
     questions: Path
 
+    @property
+    def is_calibration(self) -> bool:
+        """Whether it is a copy with planted needles."""
+        return (self.decoded / "needles.json").exists()
+
+    def split(self, test_share: float) -> str:
+        """train, test, or calibration for a copy with planted needles."""
+        return "calibration" if self.is_calibration else split_of(self.video_id, test_share)
+
 
 def rows_of(products: VideoProducts, test_share: float) -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but `frames`, which are too many to hold, and `rejected`."""
@@ -35,7 +44,7 @@ def rows_of(products: VideoProducts, test_share: float) -> dict[str, list[dict[s
     captions = {caption.clip_index: caption for caption in read_records(products.captions / "captions.json", Caption)}
     clues = read_records(products.clues / "clues.json", Clue)
     samples = read_records(products.questions / "samples.json", Sample)
-    split = split_of(products.video_id, test_share)
+    split, is_calibration = products.split(test_share), products.is_calibration
     thumbnails = dict(_thumbnails(products.decoded))
     # what a caption file says stands above what came with the video
     has_given = any(caption.subtitles for caption in captions.values())
@@ -44,12 +53,12 @@ def rows_of(products: VideoProducts, test_share: float) -> dict[str, list[dict[s
              for clip in decoded.clips if clip.clip_index in captions]
     video = to_row(decoded.video) | _said_of(products.source, decoded.video) | {
         "n_clips": len(clips), "n_frames": count_frames(products), "n_samples": len(samples), "split": split,
-        "calibration": False}
+        "calibration": is_calibration}
     return {
         "videos": [video],
         "clips": clips,
         "clues": [to_row(clue) for clue in clues],
-        "samples": [_sample_row(sample, split) for sample in samples],
+        "samples": [_sample_row(sample, split, is_calibration) for sample in samples],
     }
 
 
@@ -84,13 +93,14 @@ def _measures_row(measures: Measures) -> dict[str, Any]:
     return {"motion": measures.motion, "brightness": measures.brightness, "colours": measures.colours}
 
 
-def _sample_row(sample: Sample, split: str) -> dict[str, Any]:
+def _sample_row(sample: Sample, split: str, is_calibration: bool) -> dict[str, Any]:
     media = {"type": "video", "video_id": sample.video_id, "start_s": sample.span_start_s,
-             "end_s": sample.span_end_s, "frame_indexes": []}
-    checks = {"clock": True, "similarity": sample.similarity, "blind_right": 0, "blind_asked": 0}
+             "end_s": sample.span_end_s, "frame_indexes": sample.frame_indexes}
+    checks = {"clock": True, "similarity": sample.similarity, "blind_right": sample.blind_right,
+              "blind_asked": sample.blind_asked}
     return to_row(sample) | {
         "dataset": "vico", "split": split, "conversations": conversations(sample), "media": [media],
-        "language": "en", "checks": checks, "calibration": False}
+        "language": "en", "checks": checks, "calibration": is_calibration}
 
 
 def _thumbnails(decoded: Path) -> Iterator[tuple[int, bytes]]:

@@ -7,23 +7,28 @@ the choices it reads. Change one, and exactly what follows from it is done again
 import itertools
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import captions, clues, decode_video, questions
+from pipeline import captions, clues, decode_video, needles, questions
+from pipeline.blind_check import BlindChecker
+from pipeline.blind_check_served import ServedBlindChecker
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
+from pipeline.exclusion import Exclusion
 from pipeline.fetch_request import FetchError, Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.identify import identify
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.licences import check_licence
+from pipeline.picture_check import PictureCheck
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
@@ -48,6 +53,10 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    guesser: BuiltInGuesser | None = None
+    """Who tries to answer without the video; None while there are too few questions to train it."""
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    """Known test videos, which are left out."""
 
 
 class VideoRejectedError(Exception):
@@ -65,6 +74,7 @@ def identify_source(shop: Workshop, source: Source) -> str:
         VideoRejectedError: the file is gone, cannot be read, is empty, or may not be taken.
     """
     _check_licence(shop, source, Stage.SOURCES)
+    _check_not_excluded(source, None, Stage.SOURCES, shop.exclusion.match_source(source))
     try:
         facts = os.stat(source.path)
     except OSError as error:
@@ -80,7 +90,9 @@ def identify_source(shop: Workshop, source: Source) -> str:
             raise _missing(source, error) from error
         (folder / "id").write_text(video_id)
 
-    return (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+    video_id = (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+    _check_not_excluded(source, video_id, Stage.PROBE, shop.exclusion.match_id(video_id))
+    return video_id
 
 
 def _missing(source: Source, error: OSError) -> VideoRejectedError:
@@ -100,14 +112,23 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
             raise StoppedError("the budget is spent; what it would be fetched for cannot be asked")
 
     def is_decoded(video_id: str) -> bool:
-        return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
+        keys = [_decode_key(video_id, shop.config)]
+        if needles.is_planted(video_id, shop.config.calibrate):
+            keys.append(_planted_key(needles.planted_id(video_id, shop.config.seed), shop.config))
+        return all(shop.store.find(Stage.DECODE, key) is not None for key in keys)
 
+    _check_not_excluded(source, None, Stage.FETCH, shop.exclusion.match_source(source))
     try:
         fetched = shop.fetching.fetch(source, is_decoded, go_on)
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
-        _check_licence(shop, fetched.source, Stage.FETCH)
+        try:
+            _check_licence(shop, fetched.source, Stage.FETCH)
+            _check_not_excluded(source, fetched.video_id, Stage.FETCH, shop.exclusion.match_id(fetched.video_id))
+        except VideoRejectedError:
+            fetched.__exit__()
+            raise
     return fetched
 
 
@@ -120,12 +141,18 @@ def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
         raise VideoRejectedError(_left_out(source, None, stage, error.reason, error.detail)) from error
 
 
+def _check_not_excluded(source: Source, video_id: str | None, stage: Stage, found: str | None) -> None:
+    if found is not None:
+        raise VideoRejectedError(_left_out(source, video_id, stage, Reason.KNOWN_TEST_SET, found))
+
+
 def judge(shop: Workshop, source: Source, video_id: str, decoded: Path) -> None:
-    """The quality gates.
+    """The list of known test videos, by what is seen, and the quality gates.
 
     Raises:
         VideoRejectedError: the video does not pass one of them.
     """
+    _check_not_excluded(source, video_id, Stage.QUALITY, shop.exclusion.match_pictures(decoded))
     fault = find_fault(open_decoded(decoded).video, decoded, shop.config)
     if fault is not None:
         raise VideoRejectedError(_left_out(source, video_id, Stage.QUALITY, fault.reason, fault.detail))
@@ -138,14 +165,30 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         VideoRejectedError: nothing can come of it.
         StoppedError: the budget is spent.
     """
-    config = shop.config
-    settings = _decode_settings(config)
-    key = _decode_key(video_id, settings)
+    return _decode(shop, source, video_id, _decode_key(video_id, shop.config), None)
+
+
+def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
+    """The decode product of a copy of a video that has needles in it.
+
+    Args:
+        shop: as ever.
+        source: the video that the copy is made of.
+        video_id: id of the copy, by `needles.planted_id`.
+
+    Raises:
+        VideoRejectedError, StoppedError: see `decode`.
+    """
+    return _decode(shop, source, video_id, _planted_key(video_id, shop.config), shop.config.seed)
+
+
+def _decode(shop: Workshop, source: Source, video_id: str, key: str, needles_seed: int | None) -> Path:
+    settings = _decode_settings(shop.config)
 
     def run(folder: Path) -> None:
         try:
             _in_worker(shop, source, video_id, Stage.DECODE, decode_video.decode_video,
-                       source, video_id, settings, config.decode_threads, folder)
+                       source, video_id, settings, shop.config.decode_threads, folder, needles_seed)
         except UnreadableVideoError as error:
             # A verdict about these bytes under these settings is as lasting as a product.
             for file in folder.iterdir():
@@ -170,8 +213,12 @@ def _decode_settings(config: BuildConfig) -> DecodeSettings:
         jpeg_quality=config.jpeg_quality)
 
 
-def _decode_key(video_id: str, settings: DecodeSettings) -> str:
-    return key_of(decode_video.VERSION, video_id, asdict(settings))
+def _decode_key(video_id: str, config: BuildConfig) -> str:
+    return key_of(decode_video.VERSION, video_id, asdict(_decode_settings(config)))
+
+
+def _planted_key(video_id: str, config: BuildConfig) -> str:
+    return key_of(decode_video.VERSION, needles.VERSION, config.seed, video_id, asdict(_decode_settings(config)))
 
 
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
@@ -195,14 +242,16 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
     """The clues of a video."""
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
-    depends_on = orderer.depends_on() if orderer else None
+    asks_pictures = shop.config.captioner == "served" and shop.config.picture_questions > 0
+    pictures = PictureCheck(shop.config, shop.models) if asks_pictures else None
+    depends_on = [asked.depends_on() if asked else None for asked in (orderer, pictures)]
     key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer, depends_on)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         opened = open_decoded(decoded)
         _with_usage(shop, folder, lambda: find_clues(
-            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None))
+            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
 
     return _once(shop, Stage.CLUES, key, source.source, run)
 
@@ -211,15 +260,26 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     """The samples of a video."""
     config = shop.config
     choices = config.model_dump(include={
-        "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
+        "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
+        "captions_complete", "seed", "clip_seconds", "orderer"})
+    opened = open_decoded(decoded)
+    blind = _blind_checker(shop, opened.video.video_id)
+    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices,
+                 blind.depends_on() if blind else None)
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        ask(config, open_decoded(decoded), said, found, folder)
+        _with_usage(shop, folder, lambda: ask(config, opened, said, found, folder, blind))
 
     return _once(shop, Stage.QUESTIONS, key, source.source, run)
+
+
+def _blind_checker(shop: Workshop, video_id: str) -> BlindChecker | None:
+    """Who has to guess the answers without the video: the served model, else the guesser once there is one."""
+    if shop.config.blind_is_served:
+        return ServedBlindChecker(shop.config, shop.models)
+    return shop.guesser.for_video(video_id) if shop.guesser else None
 
 
 def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path], None]) -> Path:

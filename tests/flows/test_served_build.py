@@ -22,7 +22,8 @@ from tests.stages import run_stages
 
 KEY = "sk-planted-c0ffee"
 CHOICES = ("--captioner", "served", "--orderer", "served", "--caption-model", "m", "--shuffled-share", "1",
-           "--caption-frames", "4", "--chapter-clips", "6", "--clip-seconds", "5", "--request-seconds", "2")
+           "--caption-frames", "4", "--chapter-clips", "6", "--clip-seconds", "5", "--request-seconds", "2",
+           "--picture-questions", "0", "--blind", "built-in")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def clean(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(server: FaultServer, **more: Any) -> BuildConfig:
     """The same choices for one server."""
     choices = {"caption_model": "m", "shuffled_share": 1, "caption_frames": 4, "chapter_clips": 6, "clip_seconds": 5,
-               "request_seconds": 2, "caption_urls": [server.url]}
+               "request_seconds": 2, "picture_questions": 0, "blind": "built-in", "caption_urls": [server.url]}
     return BuildConfig(captioner="served", orderer="served", **choices | more)
 
 

@@ -94,7 +94,8 @@ def test_subtitles_are_hints_marked_as_such_and_events_get_times_of_the_video(tm
 
     with FaultServer(say=say) as server:
         run_stages(video, tmp_path / "out", BuildConfig(
-            captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)]))
+            captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)],
+            picture_questions=0))
     texts = [next(part["text"] for part in said["messages"][0]["content"] if part["type"] == "text") for said in asked]
     hinted = [text for text in texts if "<subtitles>" in text]
     assert len(texts) == 3
