@@ -1,13 +1,22 @@
 """The README.md of a data set: what the Hugging Face hub and the `datasets` library read first."""
 
+import json
+from pathlib import Path
 from typing import Any
 
+from pipeline.review_votes import review_figures, review_sentence
 from pipeline.served_figures import card_lines
 from schemas.tables import COMMENTS, TABLES
 
 
-def card_text(manifest: dict[str, Any]) -> str:
-    """The card, its figures taken from the manifest."""
+def rewrite_card(folder: Path) -> None:
+    """Write the card of a finished data set anew, with what people said of its questions since."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(card_text(manifest, review_figures(folder)), encoding="utf-8")
+
+
+def card_text(manifest: dict[str, Any], review: dict[str, Any] | None = None) -> str:
+    """The card, its figures taken from the manifest, and from the votes of people where there are any."""
     return "\n".join([
         "---", "configs:", *_configs(manifest), "---", "",
         "# VICO: visual clue order", "",
@@ -20,6 +29,7 @@ def card_text(manifest: dict[str, Any]) -> str:
         "| left out because | times |", "|---|---|",
         *(f"| {reason} | {count:,} |" for reason, count in manifest["rejected_by_reason"].items()), "",
         *(card_lines(manifest["served"]) if "served" in manifest else []),
+        *([review_sentence(review), ""] if review else []),
         "Look into it with `inspect-vico .`, with `duckdb -init views.sql`, or with",
         "`datasets.load_dataset(\".\", \"samples\")`. `manifest.json` holds the configuration and a checksum of",
         "every file.", "",

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.data_card import card_text
+from pipeline.data_card import card_text, rewrite_card
+from pipeline.review_votes import votes_file
 from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
 from pipeline.splits import bucket_of, split_of
@@ -65,6 +66,8 @@ def write_shards(
     flush_tree(staging)
     _put_in_place(staging, out)
     write_file(out / "manifest.json", (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    if votes_file(out).exists():
+        rewrite_card(out)
     return manifest
 
 

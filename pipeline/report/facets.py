@@ -25,6 +25,9 @@ FACETS: dict[str, str] = {
 }
 """Name of a filter and the SQL of its value."""
 
+SEARCHED = "concat_ws(chr(10), sample_id, question, array_to_string(options, chr(10)), answer, video_name)"
+"""What words are searched in; the page searches the same in what it has loaded."""
+
 _IN_ORDER_OF_LENGTH = ["none", *(f"up to {minutes} min" for minutes in _MINUTES), f"over {_MINUTES[-1]} min"]
 
 

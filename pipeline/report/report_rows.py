@@ -55,7 +55,8 @@ def open_report(folder: Path, most_samples: int | None = None) -> duckdb.DuckDBP
         SELECT number, video_id FROM ordered WHERE number = 0 OR $most IS NULL OR samples <= $most
         ORDER BY number""", {"most": most_samples})
     connection.execute("""
-        CREATE VIEW questions AS SELECT samples.*, shown.number AS video, videos.domain, coalesce(videos.title, videos.source) AS video_name
+        CREATE VIEW questions AS
+        SELECT samples.*, shown.number AS video, videos.domain, coalesce(videos.title, videos.source) AS video_name
         FROM samples LEFT JOIN shown USING (video_id) LEFT JOIN videos USING (video_id)
         WHERE shown.number IS NOT NULL OR samples.video_id IS NULL""")
     return connection

@@ -7,10 +7,10 @@
   const chart = (title, note, svg, head, rows) => h("figure", { class: "chart" },
     h("figcaption", {}, h("h3", {}, title), note && h("p", { class: "note" }, note)),
     svg,
-    h("table", { class: "unseen" }, h("caption", {}, title),
+    h("div", { class: "unseen" }, h("table", {}, h("caption", {}, title),
       h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map(([first, ...rest]) =>
-        h("tr", {}, h("th", { scope: "row" }, first), rest.map((cell) => h("td", {}, cell)))))));
+        h("tr", {}, h("th", { scope: "row" }, first), rest.map((cell) => h("td", {}, cell))))))));
 
   const short = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
 
@@ -21,7 +21,7 @@
     const svg = s("svg", { class: "bars", viewBox: `0 0 ${WIDTH} ${rows.length * ROW}`, "aria-hidden": "true" },
       rows.map((row, at) => s("g", { transform: `translate(0 ${at * ROW})` },
         s("title", {}, row.hint || `${row.label}: ${row.shown}`),
-        s("text", { class: "label", x: LABEL - 12, y: 17, "text-anchor": "end" }, short(row.label, 24)),
+        s("text", { class: "label", x: LABEL - 12, y: 17, "text-anchor": "end" }, short(row.label, 23)),
         s("rect", { class: "track", x: LABEL, y: 7, width: room, height: 12, rx: 2 }),
         s("rect", { class: "bar", x: LABEL, y: 7, width: Math.max(row.value ? 2 : 0, room * row.value / top), height: 12, rx: 2 }),
         row.mark === undefined ? null

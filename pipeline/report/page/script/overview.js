@@ -18,7 +18,7 @@
       h("section", { "aria-labelledby": "charts" }, h("h2", { id: "charts" }, "What is in it"),
         h("div", { class: "charts" }, contents(figures))),
       h("section", { "aria-labelledby": "checks" }, h("h2", { id: "checks" }, "Is it right?"),
-        h("div", { class: "charts" }, checks(figures), reviewed(summary.reviewed))),
+        h("div", { class: "charts three" }, checks(figures), reviewed(summary.reviewed))),
       h("section", { "aria-labelledby": "costs" }, h("h2", { id: "costs" }, "Left out, and what it took"),
         h("div", { class: "charts" }, rejected(figures.rejected), usage(figures.usage, figures.cost))),
     ];
@@ -39,9 +39,9 @@
       h("span", { class: "at" }, vico.clock(clip.start_s))))));
 
   const totalsList = (totals) => h("dl", { class: "totals", "aria-label": "Totals" },
-    [["videos", totals.videos], ["hours", totals.hours], ["clips", totals.clips], ["clues", totals.clues],
-      ["questions", totals.samples], ["frames", totals.frames], ["left out", totals.rejected]].map(([name, value]) =>
-      h("div", {}, h("dd", {}, value.toLocaleString("en", { maximumFractionDigits: 2 })), h("dt", {}, name))));
+    [["video", totals.videos], ["hour", totals.hours], ["clip", totals.clips], ["clue", totals.clues],
+      ["question", totals.samples], ["frame", totals.frames], ["left out", totals.rejected]].map(([name, value]) =>
+      h("div", {}, h("dd", {}, value.toLocaleString("en", { maximumFractionDigits: 2 })), h("dt", {}, value === 1 || name === "left out" ? name : `${name}s`))));
 
   const yields = (steps) => h("ol", { class: "yield" }, steps.map((step) => {
     const all = step.kept + step.left_out;

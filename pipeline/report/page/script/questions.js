@@ -53,7 +53,7 @@
         if (sheet.view) sheet.view.reveal(!sheet.hideAnswers);
       } }), "Hide answers");
     return h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-      searchBox, vico.store.summary.facets.map((facet) => select(sheet, facet, again)), hide);
+      searchBox, vico.store.summary.facets.filter((facet) => facet.values.length > 1).map((facet) => select(sheet, facet, again)), hide);
   };
 
   const select = (sheet, facet, again) => h("label", { class: sheet.filters[facet.name] ? "choice on" : "choice" }, facet.name,

@@ -18,7 +18,7 @@
   };
 
   const chunks = (count, size) => Math.ceil(count / size);
-  const store = { summary: null, read: 0 };
+  const store = { summary: null };
   vico.store = store;
 
   store.open = async () => { store.summary = await load("summary", "summary.js"); };

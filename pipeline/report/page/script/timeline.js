@@ -36,7 +36,7 @@
     const times = Array.from({ length: Math.floor(duration / step) + 1 }, (_, at) => at * step);
     return s("g", { class: "ruler", "aria-hidden": "true" }, times.map((time) => [
       s("line", { x1: x(time), x2: x(time), y1: 18, y2: bottom }),
-      s("text", { x: x(time), y: 12, "text-anchor": time ? "middle" : "start" }, vico.clock(time))]));
+      s("text", { x: x(time), y: 12, "text-anchor": !time ? "start" : x(time) > x(duration) - 16 ? "end" : "middle" }, vico.clock(time))]));
   };
 
   // A timeline as wide as its place, times a zoom that buttons change; drawn anew when the place changes its width.
