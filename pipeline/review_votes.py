@@ -72,7 +72,7 @@ def wilson_interval(right: int, judged: int) -> tuple[float, float]:
     share, z2 = right / judged, _Z_95 * _Z_95
     centre = (share + z2 / (2 * judged)) / (1 + z2 / judged)
     half = _Z_95 / (1 + z2 / judged) * math.sqrt(share * (1 - share) / judged + z2 / (4 * judged * judged))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))  # rounding can pass an end
 
 
 def review_sentence(figures: dict[str, Any]) -> str:

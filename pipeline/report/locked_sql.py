@@ -1,68 +1,80 @@
-"""SQL from people, answered by a DuckDB that can do nothing but read the shards.
+"""SQL from people, answered by a DuckDB that can do nothing but read the tables.
 
-Every bolt holds alone: only a single SELECT is run; files outside the shards, extensions and the network are out of
-its reach; no setting can be changed back.
+Every query has a database of its own that is thrown away. DuckDB may open no file at all: Arrow reads the shards and
+hands DuckDB the columns. (Views over the files would need the shards' folder opened to DuckDB, and what it may read
+it may also write: `WITH x AS (COPY … TO …) SELECT` passes for a SELECT.)
 """
 
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.dataset
 
-from pipeline.report.report_rows import open_report
+from schemas.tables import TABLES
 
 MOST_ROWS = 500
 _LONGEST_S = 30.0
 _LONGEST_CELL = 2000
+_BOLTS = (
+    "autoinstall_known_extensions = false", "autoload_known_extensions = false", "python_enable_replacements = false",
+    "max_temp_directory_size = '0B'", "memory_limit = '4GB'", "enable_external_access = false",
+    "lock_configuration = true",
+)
 
 
 class SqlNotAllowedError(Exception):
     """The statement is not a single SELECT; the message says so."""
 
 
-def open_locked(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A connection with the views of `open_report` that reads the shards of `folder` and touches nothing else."""
-    connection = open_report(folder)
-    data = str(folder.absolute() / "data").replace("'", "''")
-    for setting in (
-        "autoinstall_known_extensions = false", "autoload_known_extensions = false",
-        "python_enable_replacements = false", "max_temp_directory_size = '0B'", "memory_limit = '4GB'",
-        f"allowed_directories = ['{data}']", "enable_external_access = false", "lock_configuration = true",
-    ):
-        connection.execute(f"SET {setting}")
-    return connection
-
-
-def answer_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """The first rows of a query, pictures told by their size.
+class LockedSql:
+    """The tables of a data set, to be asked in SQL and not changed.
 
     Args:
-        connection: from `open_locked`.
-        sql: one SELECT.
-
-    Raises:
-        SqlNotAllowedError: it is something else.
-        duckdb.Error: it is wrong, not allowed, or takes longer than half a minute.
+        folder: the data set.
     """
-    statements = connection.extract_statements(sql)
-    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise SqlNotAllowedError("one SELECT at a time, and nothing else: the data set is only read here")
-    cursor = connection.cursor()
-    with _stopped_after(cursor, _LONGEST_S):
-        cursor.execute(statements[0])
-        rows = cursor.fetchmany(MOST_ROWS + 1)
-    return {
-        "columns": [column[0] for column in cursor.description],
-        "rows": [[_shown(value) for value in row] for row in rows[:MOST_ROWS]],
-        "more": len(rows) > MOST_ROWS,
-    }
+
+    def __init__(self, folder: Path) -> None:
+        self._tables = {
+            table: pyarrow.dataset.dataset(folder / "data" / table, format="parquet", schema=schema)
+            for table, schema in TABLES.items()}
+
+    def answer(self, sql: str) -> dict[str, Any]:
+        """The first rows of a query, pictures told by their size.
+
+        Raises:
+            SqlNotAllowedError: it is not one SELECT.
+            duckdb.Error: it is wrong, not allowed, or takes longer than half a minute.
+        """
+        with self._open() as connection:
+            statements = connection.extract_statements(sql)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise SqlNotAllowedError("one SELECT at a time, and nothing else: the data set is only read here")
+            connection.execute("BEGIN TRANSACTION READ ONLY")
+            with _stopped_after(connection, _LONGEST_S):
+                connection.execute(statements[0])
+                rows = connection.fetchmany(MOST_ROWS + 1)
+            return {
+                "columns": [column[0] for column in connection.description],
+                "rows": [[_shown(value) for value in row] for row in rows[:MOST_ROWS]],
+                "more": len(rows) > MOST_ROWS,
+            }
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        for table, rows in self._tables.items():
+            connection.register(table, rows)
+        for setting in _BOLTS:
+            connection.execute(f"SET {setting}")
+        return connection
 
 
 @contextmanager
-def _stopped_after(cursor: duckdb.DuckDBPyConnection, seconds: float):
-    timer = threading.Timer(seconds, cursor.interrupt)
+def _stopped_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, connection.interrupt)
     timer.start()
     try:
         yield

@@ -23,10 +23,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipeline.report.facets import FACETS, SEARCHED
-from pipeline.report.locked_sql import SqlNotAllowedError, answer_sql, open_locked
+from pipeline.report.locked_sql import LockedSql, SqlNotAllowedError
 from pipeline.report.page_data import as_json, summary, summary_script, video_script, videos_script
 from pipeline.report.pictures import one_picture
-from pipeline.report.report_rows import Pictured, question_rows
+from pipeline.report.report_rows import Pictured, open_report, question_rows
 from pipeline.report.review import Review, WrongVoteError
 
 LOOPBACK = "127.0.0.1"
@@ -51,7 +51,8 @@ class ReportServer:
 
     def __init__(self, folder: Path, name: str, port: int, review: tuple[int, int] | None = None) -> None:
         self._folder, self._name = folder, name
-        self._database = open_locked(folder)
+        self._database = open_report(folder)
+        self._locked = LockedSql(folder)
         self.review = Review(self._database, folder, *review) if review else None
         self._addresses = {f"{host}:{port}" for host in (LOOPBACK, "localhost")}
         self._server = uvicorn.Server(uvicorn.Config(
@@ -138,7 +139,7 @@ class ReportServer:
     async def _sql(self, request: Request) -> Response:
         body = await request.json()
         try:
-            return _json(await run_in_threadpool(answer_sql, self._database, str(body["sql"])))
+            return _json(await run_in_threadpool(self._locked.answer, str(body["sql"])))
         except (SqlNotAllowedError, duckdb.Error) as error:
             return JSONResponse({"error": str(error)}, 400)
 

@@ -16,6 +16,9 @@
     return { element, reveal, show };
   };
 
+  // An event may begin in the clip before the one it counts for.
+  const moment = (row, piece) => vico.videoLink(row.video, Math.max(piece.from_s, piece.start_s));
+
   const head = (row) => h("header", {},
     h("p", { class: "kicker" }, vico.words(row.kind), " · ", row.video === null ? row.dataset
       : h("a", { href: vico.videoLink(row.video, row.span_start_s ?? undefined) }, row.video_name || "video"),
@@ -44,7 +47,7 @@
       name: "evidence", height: 22, marks: row.evidence.flatMap((piece, at) => [
         { from: shift(piece.start_s), to: shift(piece.end_s), kind: "evidence-clip", hint: `clip ${vico.stretch(piece.start_s, piece.end_s)}` },
         { from: shift(piece.from_s), to: shift(piece.to_s), kind: "evidence", inset: 4,
-          hint: `${at + 1}: ${vico.stretch(piece.from_s, piece.to_s)} ${piece.text || ""}`, href: vico.videoLink(row.video, piece.from_s) }]) }]);
+          hint: `${at + 1}: ${vico.stretch(piece.from_s, piece.to_s)} ${piece.text || ""}`, href: moment(row, piece) }]) }]);
     return h("section", { class: "line" }, place.element);
   };
 
@@ -54,7 +57,7 @@
       h("div", { class: "evidence-words" },
         h("span", { class: "number", "aria-hidden": "true" }, at + 1),
         h("p", {}, piece.text || `Clip ${piece.clip_index}`),
-        h("a", { class: "show-me", href: vico.videoLink(row.video, piece.from_s),
+        h("a", { class: "show-me", href: moment(row, piece),
           "aria-label": `Show me ${vico.stretch(piece.from_s, piece.to_s)}` },
         h("span", { class: "at" }, vico.stretch(piece.from_s, piece.to_s)), " Show me")),
       h("div", { class: "frames" }, piece.frames.length
