@@ -41,7 +41,8 @@ def main() -> None:
         write_page(folder / "set", folder / "page", options.samples, "benchmark")
         written = time.perf_counter() - start
         size = sum(path.stat().st_size for path in (folder / "page").rglob("*") if path.is_file())
-        print(f"{options.samples} questions about {options.videos} videos: written in {written:.1f} s, {size / 1e6:.1f} MB")
+        print(f"{options.samples} questions about {options.videos} videos: "
+              f"written in {written:.1f} s, {size / 1e6:.1f} MB")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         _measure(browser, folder, options.samples, options.rounds)
 
@@ -53,8 +54,9 @@ def _measure(browser: Browser, folder: Path, samples: int, rounds: int) -> None:
     everything = f"() => document.querySelector('.found')?.textContent === '{samples:,} questions'"
 
     def search(tab: Page) -> None:
-        tab.get_by_role("searchbox").fill(f"question {samples - 1}")
-        tab.wait_for_function("() => document.querySelector('.found').textContent === '1 question'", polling=10)
+        tab.get_by_role("searchbox").fill(f"{samples - 1}")
+        tab.wait_for_function("() => /^\\d{1,3} questions?$/.test(document.querySelector('.found').textContent)",
+                              polling=10)
 
     limit = _median(browser, (folder / "limit.html").as_uri(), _PICTURE_THERE, rounds)
     rows = {

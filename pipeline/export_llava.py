@@ -139,8 +139,8 @@ def _stretch_folder(out: Path, frames: dict[str, list[tuple[float, Path]]], medi
 
 
 def _entry(row: dict[str, Any], video: str) -> dict[str, Any]:
-    return {"id": row["sample_id"], "video": video, "conversations": row["conversations"], "data_source": row["dataset"],
-            "kind": row["kind"], "min_frames": row["min_frames"]}
+    return {"id": row["sample_id"], "video": video, "conversations": row["conversations"],
+            "data_source": row["dataset"], "kind": row["kind"], "min_frames": row["min_frames"]}
 
 
 def _complain(words: str, code: int) -> int:

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from pipeline.hub_copy import FREE, make_hub_copy
 from pipeline.push_to_hub import run
 from tests.builds import rows
 from tests.generated_sets import video_id, write_generated_set
+from tests.pipeline.hub_server import Hub, hub_server
 
 LICENCES = (
     "CC BY 4.0", "all rights reserved", None, "https://creativecommons.org/publicdomain/zero/1.0/", "CC BY-ND 4.0")
@@ -87,3 +91,39 @@ def test_the_copy_streams_as_a_config_per_table(copy: Path, monkeypatch: pytest.
     withheld = next(row for row in frames if row["video_id"] not in MAY)
     assert withheld["image"] is None
     assert withheld["t_s"] is not None
+
+
+def push(data_set: Path, hub: Hub, home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own: the client reads where the hub is when it is imported."""
+    command = [sys.executable, "-c", "from pipeline.push_to_hub import main; main()", str(data_set), "me/films"]
+    return subprocess.run([*command, *options], env=os.environ | {
+        "HF_ENDPOINT": hub.url, "HF_TOKEN": "a-token", "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+
+
+def test_all_arrives_in_one_commit_and_old_shards_go(data_set: Path, copy: Path, tmp_path: Path) -> None:
+    with hub_server() as hub:
+        hub.files = {"data/samples/train-00099.parquet": b"old", "kept.txt": b"mine"}
+        done = push(data_set, hub, tmp_path)
+        assert done.returncode == 0, done.stderr
+        mine = {path.relative_to(copy).as_posix(): path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+        page = {name for name in mine if name.startswith("report/")}
+        assert {name: content for name, content in hub.files.items() if name not in page} == (
+            {name: content for name, content in mine.items() if name not in page} | {"kept.txt": b"mine"})
+        assert page <= set(hub.files)
+        assert hub.commits == ["VICO data set"]
+        assert hub.tokens == {"Bearer a-token"}
+
+
+def test_a_dry_run_asks_the_hub_nothing_and_a_refusal_is_said(data_set: Path, tmp_path: Path) -> None:
+    with hub_server() as hub:
+        assert push(data_set, hub, tmp_path, "--dry-run").returncode == 0
+        assert (hub.files, hub.tokens) == ({}, set())
+        hub.refuses = True
+        done = push(data_set, hub, tmp_path)
+    assert done.returncode == 1
+    assert "push-vico: the hub did not take it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "a-token" not in done.stderr + done.stdout
+    gone = push(data_set, hub, tmp_path)  # nobody listens there any more
+    assert (gone.returncode, "Traceback" in gone.stderr) == (1, False)

@@ -1,10 +1,13 @@
 """The page in a browser, opened from disk as people do."""
 
+import io
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline.report.command import run
@@ -193,3 +196,27 @@ def test_the_same_set_gives_the_same_page_and_nothing_else_is_replaced(generated
     assert run([str(generated), "--out", str(tmp_path / "mine")]) == 2
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
     assert run([str(tmp_path / "mine")]) == 2
+
+
+@pytest.mark.parametrize(("name", "theme", "sheet", "height"), [
+    ("report-overview", "light", "", 700), ("report-question", "light", "questions?kind=came_next", 1240),
+    ("report-video", "dark", "video/0", 860)])
+def test_the_pictures_of_the_docs(
+    browser: Browser, sample_page: str, tmp_path: Path, name: str, theme: str, sheet: str, height: int
+) -> None:
+    """Taken of the sample; VICO_DOCS_PICTURES=1 puts them into docs/pictures."""
+    folder = Path(__file__).parents[3] / "docs" / "pictures" if "VICO_DOCS_PICTURES" in os.environ else tmp_path
+    context = browser.new_context(
+        color_scheme=theme, viewport={"width": 1200, "height": height}, device_scale_factor=1.5)
+    page = context.new_page()
+    page.goto(f"{sample_page}#/{sheet}")
+    expect(page.locator("main h1")).to_have_count(1)
+    page.wait_for_function("""[...document.images].filter(i => i.getBoundingClientRect().top < innerHeight)
+        .every(i => i.naturalWidth > 0)""")
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    context.close()
+    folder.mkdir(exist_ok=True)
+    picture.save(folder / f"{name}.webp", quality=84, method=6)
+    assert picture.size == (1800, 1.5 * height)
+    assert len(picture.convert("RGB").getcolors(1 << 24)) > 500, "it shows something"
+    assert (folder / f"{name}.webp").stat().st_size < 300_000
