@@ -26,7 +26,7 @@ HOSTILE = """ </script><script>document.title='owned'</script><img src=x onerror
 
 def page_of(data_set: Path, out: Path) -> str:
     """Write the page about a data set; its file address."""
-    assert run([str(data_set), "--out", str(out)]) == 0
+    assert run([str(data_set), "--out", str(out), "--name", "sample"]) == 0
     return (out / "index.html").as_uri()
 
 
