@@ -119,7 +119,7 @@ def _clock(connection: duckdb.DuckDBPyConnection, served: Figures) -> list[Figur
     agreed, disagreed = connection.execute(
         """SELECT (SELECT count(*) FROM samples WHERE checks.clock),
                   (SELECT count(*) FROM rejected WHERE reason = ?)""", [Reason.DISAGREES_WITH_CLOCK]).fetchone()
-    rows = [{"label": "answers, from the times", "agreed": agreed, "of": agreed + disagreed}]
+    rows = [{"label": "recomputed answers", "agreed": agreed, "of": agreed + disagreed}]
     rows += [{"label": row["model"], "agreed": row["given"] - row["against_clock"],
               "of": row["given"]} for row in served.get("order", [])]
     return [row for row in rows if row["of"]]

@@ -15,18 +15,20 @@
   const short = (text, letters) => (text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
 
   // Lying bars, a row each: {label, value, shown, hint?, mark?}; mark is a second value drawn as a line.
-  vico.bars = (title, note, head, rows, most) => {
+  // `narrow` is for a card a third of the page wide, where letters would become too small.
+  vico.bars = (title, note, head, rows, most, narrow) => {
+    const width = narrow ? 340 : WIDTH, label = narrow ? 138 : LABEL;
     const top = most || Math.max(1e-9, ...rows.map((row) => Math.max(row.value, row.mark || 0)));
-    const room = WIDTH - LABEL - VALUE;
-    const svg = s("svg", { class: "bars", viewBox: `0 0 ${WIDTH} ${rows.length * ROW}`, "aria-hidden": "true" },
+    const room = width - label - VALUE;
+    const svg = s("svg", { class: "bars", viewBox: `0 0 ${width} ${rows.length * ROW}`, "aria-hidden": "true" },
       rows.map((row, at) => s("g", { transform: `translate(0 ${at * ROW})` },
         s("title", {}, row.hint || `${row.label}: ${row.shown}`),
-        s("text", { class: "label", x: LABEL - 12, y: 17, "text-anchor": "end" }, short(row.label, 23)),
-        s("rect", { class: "track", x: LABEL, y: 7, width: room, height: 12, rx: 2 }),
-        s("rect", { class: "bar", x: LABEL, y: 7, width: Math.max(row.value ? 2 : 0, room * row.value / top), height: 12, rx: 2 }),
+        s("text", { class: "label", x: label - 12, y: 17, "text-anchor": "end" }, short(row.label, narrow ? 19 : 23)),
+        s("rect", { class: "track", x: label, y: 7, width: room, height: 12, rx: 2 }),
+        s("rect", { class: "bar", x: label, y: 7, width: Math.max(row.value ? 2 : 0, room * row.value / top), height: 12, rx: 2 }),
         row.mark === undefined ? null
-          : s("line", { class: "mark", x1: LABEL + room * row.mark / top, x2: LABEL + room * row.mark / top, y1: 3, y2: 23 }),
-        s("text", { class: "value", x: WIDTH, y: 17, "text-anchor": "end" }, row.shown))));
+          : s("line", { class: "mark", x1: label + room * row.mark / top, x2: label + room * row.mark / top, y1: 3, y2: 23 }),
+        s("text", { class: "value", x: width, y: 17, "text-anchor": "end" }, row.shown))));
     return chart(title, note, svg, head, rows.map((row) => [row.label, ...(row.cells || [row.shown])]));
   };
 

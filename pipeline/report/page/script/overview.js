@@ -71,14 +71,14 @@
         ["who ordered", "agreed", "of"], figures.clock.map((row) => ({
           label: row.label, value: row.agreed / row.of, shown: vico.percent(row.agreed / row.of),
           hint: `${row.label}: ${vico.number(row.agreed)} of ${vico.number(row.of)}`,
-          cells: [vico.number(row.agreed), vico.number(row.of)] })), 1)
+          cells: [vico.number(row.agreed), vico.number(row.of)] })), 1, true)
       : vico.nothing("Agreement with the clock", "There is no order to compare."),
     figures.blind.length
       ? vico.bars("Answered without the video", "Share that a model guessed right; the line is chance.",
         ["kind", "right", "chance", "asked"], figures.blind.map((row) => ({
           label: vico.words(row.label), value: row.share, mark: row.chance, shown: vico.percent(row.share),
           hint: `${row.label}: ${vico.percent(row.share)} of ${row.asked} right, chance ${vico.percent(row.chance)}`,
-          cells: [vico.percent(row.share), vico.percent(row.chance), vico.number(row.asked)] })), 1)
+          cells: [vico.percent(row.share), vico.percent(row.chance), vico.number(row.asked)] })), 1, true)
       : vico.nothing("Answered without the video", "Not tested: no model was asked these questions blind."),
   ];
 
@@ -88,7 +88,7 @@
     return vico.bars("Looked at by people", review.accuracy === null ? null
       : `${vico.percent(review.accuracy)} of those judged are right (95 % interval ${vico.percent(review.low)} to ${vico.percent(review.high)}).`,
     ["vote", "questions"], ["right", "wrong", "unclear"].map((vote) =>
-      ({ label: vote, value: review[vote], shown: vico.number(review[vote]) })), all);
+      ({ label: vote, value: review[vote], shown: vico.number(review[vote]) })), all, true);
   };
 
   const rejected = (rows) => (rows.length

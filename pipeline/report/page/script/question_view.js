@@ -47,7 +47,7 @@
       name: "evidence", height: 22, marks: row.evidence.flatMap((piece, at) => [
         { from: shift(piece.start_s), to: shift(piece.end_s), kind: "evidence-clip", hint: `clip ${vico.stretch(piece.start_s, piece.end_s)}` },
         { from: shift(piece.from_s), to: shift(piece.to_s), kind: "evidence", inset: 4,
-          hint: `${at + 1}: ${vico.stretch(piece.from_s, piece.to_s)} ${piece.text || ""}`, href: moment(row, piece) }]) }]);
+          hint: `${at + 1}: ${vico.stretch(piece.from_s, piece.to_s)} ${piece.text || ""}`, href: moment(row, piece) }]) }], row.span_start_s);
     return h("section", { class: "line" }, place.element);
   };
 
