@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow.dataset
 from prefect.artifacts import (
     create_link_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
+
+_MOST_VIDEOS = 500
 
 
 class ProgressArtifact:
@@ -38,8 +41,20 @@ def publish_summary(out: Path, manifest: dict[str, Any]) -> None:
     create_table_artifact(
         key="build-vico-rejected", description="What was left out, and why",
         table=[{"reason": reason, "rows": rows} for reason, rows in manifest["rejected_by_reason"].items()])
+    create_table_artifact(
+        key="build-vico-videos", description=f"The first {_MOST_VIDEOS} videos", table=_videos(out))
+    page = out / "report" / "index.html"
+    if page.exists():
+        create_link_artifact(
+            key="build-vico-report", link=page.absolute().as_uri(), link_text="report", description="The page")
     create_link_artifact(
         key="build-vico-output", link=out.absolute().as_uri(), link_text=out.name, description="The data set")
+
+
+def _videos(out: Path) -> list[dict[str, Any]]:
+    columns = ["source", "title", "duration_s", "n_clips", "n_frames", "n_samples", "split"]
+    table = pyarrow.dataset.dataset(out / "data" / "videos", format="parquet").head(_MOST_VIDEOS, columns=columns)
+    return table.to_pylist()
 
 
 def publish_served(manifest: dict[str, Any], counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -27,6 +27,8 @@ class BuildVicoChoices(BuildConfig):
 
     sources: Annotated[list[str], Field(min_length=1)]
     out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on")]
+    log_json: Annotated[bool, Field(
+        description="tell of progress as JSON on stderr, an object a line, in place of bars")] = False
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -117,7 +119,7 @@ def _build(choices: BuildVicoChoices) -> int:
             from flows.output_lock import OutputInUseError
 
             try:
-                with ProgressBars(out / ".work" / "journal.jsonl"):
+                with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(sources=choices.sources, out=choices.out, config=config)
             except (OutputInUseError, WrongSetupError) as error:
                 return _complain(str(error), WRONG_CALL)
@@ -151,7 +153,7 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         found = manifest["calibration"]
         print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
               f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
-    print(f"in {out}; look at it with: inspect-vico {out}")
+    print(f"in {out}; look at it with: report-vico {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE

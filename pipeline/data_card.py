@@ -4,11 +4,14 @@ Its figures are those of `manifest.json`, which are computed from the shards (`p
 which nothing in the shards tells.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.calibration import calibration_lines
 from pipeline.card_figures import UNKNOWN
+from pipeline.review_votes import review_figures, review_sentence
 from pipeline.served_figures import card_lines
 from schemas.tables import COMMENTS, TABLES
 
@@ -22,13 +25,20 @@ _BY_CAPTIONER = {
 }
 
 
-def card_text(manifest: dict[str, Any]) -> str:
-    """The card, its figures taken from the manifest."""
+def rewrite_card(folder: Path) -> None:
+    """Write the card of a finished data set anew, with what people said of its questions since."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(card_text(manifest, review_figures(folder)), encoding="utf-8")
+
+
+def card_text(manifest: dict[str, Any], review: dict[str, Any] | None = None) -> str:
+    """The card, its figures taken from the manifest, and from the votes of people where there are any."""
     return "\n".join([
         "---", *_front_matter(manifest), "---", "",
         "# VICO: visual clue order", "",
-        *_how_it_was_made(manifest), *_samples(manifest), *_checks(manifest), *_sources(manifest["figures"]),
-        *_yield(manifest),
+        *_how_it_was_made(manifest), *_samples(manifest), *_checks(manifest),
+        *(["## Looked at by people", "", review_sentence(review), ""] if review else []),
+        *_sources(manifest["figures"]), *_yield(manifest),
         *(["## Calibration", "", *calibration_lines(manifest["calibration"])] if "calibration" in manifest else []),
         *(["## Served models", "", *card_lines(manifest["served"])] if "served" in manifest else []),
         *_limits(manifest), *_tables(manifest),

@@ -18,10 +18,11 @@ from pipeline.blind_check import ASKED, BY_CHANCE
 from pipeline.blind_check_served import PROMPT as BLIND_PROMPT
 from pipeline.calibration import NEEDLES_FILE, calibration_figures
 from pipeline.card_figures import card_figures
-from pipeline.data_card import card_text
+from pipeline.data_card import card_text, rewrite_card
 from pipeline.exclusion import FROZEN, Exclusion
 from pipeline.needles import Needle
 from pipeline.record_files import read_records
+from pipeline.review_votes import votes_file
 from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
 from pipeline.splits import bucket_of
@@ -83,6 +84,8 @@ def write_shards(
     flush_tree(staging)
     _put_in_place(staging, out)
     write_file(out / "manifest.json", (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    if votes_file(out).exists():
+        rewrite_card(out)
     return manifest
 
 
