@@ -1,5 +1,7 @@
 """The loss of a batch."""
 
+# ruff: noqa: N815 (names end in the shape of the tensor)
+
 from dataclasses import dataclass
 
 import torch

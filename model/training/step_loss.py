@@ -9,7 +9,7 @@ Only `published_labels` learn such tokens.
 
 L labelled tokens of a batch.
 """
-# ruff: noqa: N803, N806 (names end in the shape of the tensor)
+# ruff: noqa: N806, N815 (names end in the shape of the tensor)
 
 from dataclasses import dataclass
 from typing import Literal

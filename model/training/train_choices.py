@@ -13,8 +13,12 @@ STAGE_PARTS: dict[str, list[Part]] = {"align": ["projector"], "tune": list(PARTS
 STAGE_RATIOS: dict[str, list[int]] = {"align": [1], "tune": [2, 4, 8, 12, 16]}
 STAGE_TEMPLATE: dict[str, Literal["plain", "chat"]] = {"align": "plain", "tune": "chat"}
 
-NOT_OF_THE_RUN = {"out", "dry_run", "workers", "device", "keep", "checkpoint_steps", "max_minutes", "shards"}
-"""Choices that may differ when a run goes on: they change nothing that is learned."""
+NOT_OF_THE_RUN = {
+    "out", "dry_run", "workers", "device", "keep", "checkpoint_steps", "max_minutes", "shards", "mixture",
+}
+"""Choices that may differ when a run goes on: they change nothing that is learned. (What is in the shards and in the
+mixture is compared by the loader.)
+"""
 
 
 class TrainChoices(BaseModel):
@@ -37,7 +41,7 @@ class TrainChoices(BaseModel):
     language_model: Annotated[str | None, Field(description="folder of a Qwen2, for --init parts")] = None
     vision_tower: Annotated[str | None, Field(description="folder of a CLIP, for --init parts")] = None
     sizes: Annotated[dict[str, Any], Field(
-        description="for --init scratch: text, vision (fields of their configurations) and fields of VideoXLConfig")] = {}
+        description="for --init scratch: text and vision (their configurations) and fields of VideoXLConfig")] = {}
     vocabulary: Annotated[int, Field(
         ge=300, description="for --init scratch: tokens of the tokenizer made from the shards")] = 1024
 
@@ -99,6 +103,11 @@ class TrainChoices(BaseModel):
         if not self.shards and self.mixture is None:
             raise ValueError("nothing to train on: give --shards or --mixture")
         return self
+
+    @property
+    def out_folder(self) -> Path:
+        """Folder of the run."""
+        return Path(self.out)
 
     @property
     def parts(self) -> list[Part]:
