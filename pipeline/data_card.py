@@ -9,7 +9,7 @@ from schemas.tables import COMMENTS, TABLES
 def card_text(manifest: dict[str, Any]) -> str:
     """The card, its figures taken from the manifest."""
     return "\n".join([
-        "---", "configs:", *_configs(manifest), "---", "",
+        "---", "configs:", *card_configs(manifest), "---", "",
         "# VICO: visual clue order", "",
         f"Made by `build-vico` from {manifest['rows']['videos']} videos, {manifest['hours']:.2f} hours; captions by "
         f"`{manifest['config']['captioner']}`, order by `{manifest['config']['orderer']}`.", "",
@@ -26,7 +26,7 @@ def card_text(manifest: dict[str, Any]) -> str:
     ])
 
 
-def _configs(manifest: dict[str, Any]) -> list[str]:
+def card_configs(manifest: dict[str, Any]) -> list[str]:
     """The tables that the `datasets` library can open: it refuses a table, or a split, without rows."""
     lines = []
     for table in TABLES:

@@ -19,6 +19,8 @@ class Stage(StrEnum):
     CLUES = "clues"
     QUESTIONS = "questions"
     SHARDS = "shards"
+    IMPORT = "import"
+    """Not a stage of `build-vico`: `import-instructions`."""
 
 
 class Reason(StrEnum):
@@ -90,6 +92,12 @@ class Reason(StrEnum):
     TOO_FEW_CLUES = "too_few_clues"
     TOO_FEW_FRAMES = "too_few_frames"
     DISAGREES_WITH_CLOCK = "disagrees_with_clock"
+    # import of instructions
+    RECORD_UNREADABLE = "record_unreadable"
+    TURNS_UNUSABLE = "turns_unusable"
+    MARKS_AND_MEDIA_DIFFER = "marks_and_media_differ"
+    PICTURE_UNREADABLE = "picture_unreadable"
+    RECORD_GIVEN_TWICE = "record_given_twice"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -152,5 +160,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_FEW_CLUES: "the span holds too few clues for a question about order",
     Reason.TOO_FEW_FRAMES: "an evidence clip has fewer than two stored frames",
     Reason.DISAGREES_WITH_CLOCK: "the answer does not follow from the times of the clips",
+    Reason.RECORD_UNREADABLE: "the record is no JSON, or lacks what a record must have",
+    Reason.TURNS_UNUSABLE: "human and model do not take turns, or one of them says nothing",
+    Reason.MARKS_AND_MEDIA_DIFFER: "the words do not hold one mark for each picture or video",
+    Reason.PICTURE_UNREADABLE: "the picture does not decode",
+    Reason.RECORD_GIVEN_TWICE: "the very same record stands elsewhere in the list",
 }
 """What each reason means, for people."""

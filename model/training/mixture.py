@@ -26,7 +26,7 @@ class MixtureSource(BaseModel):
     kinds: Annotated[list[str] | None, Field(
         min_length=1, description="kinds of samples, column `kind`; left out: all")] = None
     shards: Annotated[list[str] | None, Field(
-        min_length=1, description="shard directories, relative to the mixture file; left out: those of --shards")] = None
+        min_length=1, description="shard directories, relative to the mixture file; left out: --shards")] = None
     stage: Annotated[TrainingStage | None, Field(description="only in this stage; left out: in both")] = None
     weight: Annotated[float, Field(
         gt=0, le=1000, description="how often a row is seen in an epoch: 0.5: half of them, in the next epoch the "
