@@ -5,6 +5,8 @@ tower, which runs once for every few frames, belongs to the root, so that ranks 
 gather the same things in the same order.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -20,6 +22,8 @@ def shard(model: VideoXLForConditionalGeneration, ranks: Ranks, mixed: bool) -> 
     Args:
         mixed: weights stay in their type, and are gathered and used in bfloat16.
     """
+    # Logits are a view, and nobody writes into them.
+    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if mixed else None, reduce_dtype=torch.float32)
     for layer in model.model.language_model.layers:
         fully_shard(layer, mesh=ranks.mesh, mp_policy=policy)

@@ -19,11 +19,12 @@ from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint import OtherRunError
 from model.training.checkpoint_folder import CheckpointNotWrittenError, newest_checkpoint
 from model.training.initial_model import InitialModelError, initial_config, initial_processor, missing_models
-from model.training.loader import TrainingLoader
+from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
 from model.training.memory_estimate import estimate_memory
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
 from model.training.ranks import Ranks, start_ranks
+from model.training.shard_files import ShardError
 from model.training.shard_texts import shard_texts
 from model.training.train import Outcome, StepCountError, run_length, train
 from model.training.train_choices import CONFIGS, TrainChoices
@@ -31,7 +32,7 @@ from schemas.choices import ChoiceFileError, read_choices
 
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
-WRONG = (InitialModelError, MixtureError, OtherRunError, StepCountError, ChoiceFileError)
+WRONG = (InitialModelError, MixtureError, ShardError, OtherRunError, LoaderStateError, StepCountError)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,6 +63,8 @@ def run(argv: Sequence[str]) -> int:
             return DONE if outcome.finished else STOPPED
     except WRONG as error:
         return _complain(str(error), WRONG_CALL)
+    except TooMuchBadError as error:
+        return _complain(str(error), NOTHING_MADE)
     except CheckpointNotWrittenError as error:
         return _complain(str(error), STOPPED)
 
@@ -157,3 +160,7 @@ def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
 def _complain(message: str, code: int) -> int:
     print(message, file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    main()

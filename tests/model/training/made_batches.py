@@ -1,88 +1,58 @@
-"""A loader of made-up rows: as `TrainingLoader` deals them out, but without shards."""
-
-from collections.abc import Iterator
-from typing import Any
+"""Batches made by hand, for tests of a step."""
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from model.processing_video_xl import VideoXLProcessor
 from model.training.batch import Batch
-from model.training.initial_model import scratch_config
-from model.training.small_tokenizer import learn_tokenizer
+from tests.model.tiny_models import SIZE
 
-SIZES = {
-    "text": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-             "num_key_value_heads": 2, "max_position_embeddings": 512},
-    "vision": {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2,
-               "image_size": 28, "patch_size": 7},
-    "window_tokens": 16, "ratios": [2, 4, 8, 16], "default_ratio": 4,
-}
-TEXTS = ["what came first ?", "a red square", "a blue star", "a green ring came first"]
+MARK = 299
 
 
-def processor() -> VideoXLProcessor:
-    tokenizer = learn_tokenizer(TEXTS, 300)
-    return VideoXLProcessor.for_model(scratch_config(SIZES, len(tokenizer) + 1), tokenizer)
+def made_row(number: int, questions: int = 2, frames: int = 5, label_shared: bool = False) -> Batch:
+    """One row: a video behind three words, and questions of two to four words with answers of one and more.
+
+    Args:
+        frames: of the video; 0: words in its place.
+        label_shared: whether the words in front of the video are learned too.
+    """
+    draw = np.random.default_rng([7, number])
+    ids = [*draw.integers(6, 250, 3).tolist(), MARK if frames else 5]
+    labels, asks = [-100, *ids[1:3], -100] if label_shared else [-100] * 4, [0] * 4
+    for question in range(1, questions + 1):
+        asked, answered = (draw.integers(6, 250, n).tolist() for n in (2 + number % 3, question))
+        ids += asked + answered
+        labels += [-100] * len(asked) + answered
+        asks += [question] * (len(asked) + len(answered))
+    pixels = torch.randn(frames, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(number))
+    names = tuple(f"row{number}.{question}" for question in range(questions))
+    rows = [torch.tensor([values]) for values in (ids, [1] * len(ids), labels, asks)]
+    return Batch(*rows, pixels if frames else None, torch.tensor([frames]) if frames else None, (names,))
+
+
+def unpacked(row: Batch) -> list[Batch]:
+    """The samples of one packed row, each in a row of its own."""
+    alone = []
+    for number, name in enumerate(row.sample_ids[0], 1):
+        kept = ((row.question_ids == 0) | (row.question_ids == number))[0]
+        columns = [getattr(row, field)[:, kept] for field in ("input_ids", "attention_mask", "labels")]
+        questions = row.question_ids[:, kept].clamp(max=1)
+        alone.append(Batch(*columns, questions, row.pixel_values, row.media_sizes, ((name,),)))
+    return alone
 
 
 def joined(rows: list[Batch]) -> Batch:
     """Rows beside each other, padded on the right."""
     longest = max(row.input_ids.shape[1] for row in rows)
 
-    def column(name: str, fill: int) -> torch.Tensor:
+    def column(name: str, fill: int) -> Tensor:
         values = [getattr(row, name) for row in rows]
         return torch.cat([torch.nn.functional.pad(v, (0, longest - v.shape[1]), value=fill) for v in values])
 
-    pixels = [row.pixel_values for row in rows if row.pixel_values is not None]
+    seen = [row for row in rows if row.pixel_values is not None]
     return Batch(
         column("input_ids", 0), column("attention_mask", 0), column("labels", -100), column("question_ids", 0),
-        torch.cat(pixels) if pixels else None,
-        torch.cat([row.media_sizes for row in rows if row.media_sizes is not None]) if pixels else None,
+        torch.cat([row.pixel_values for row in seen]) if seen else None,
+        torch.cat([row.media_sizes for row in seen]) if seen else None,
         tuple(ids for row in rows for ids in row.sample_ids))
-
-
-def made_row(mark: int, number: int, questions: int = 2, frames: int = 5) -> Batch:
-    """One row: a video, and questions of two to four words with answers of one to three."""
-    draw = np.random.default_rng([7, number])
-    ids, labels, asks = [3, 4, mark, 5], [-100] * 4, [0] * 4
-    for question in range(1, questions + 1):
-        asked, answered = draw.integers(6, 250, 2 + number % 3).tolist(), draw.integers(6, 250, 1 + question).tolist()
-        ids += asked + answered
-        labels += [-100] * len(asked) + answered
-        asks += [question] * (len(asked) + len(answered))
-    generator = torch.Generator().manual_seed(number)
-    pixels = torch.randn(frames, 3, 28, 28, generator=generator) if frames else None
-    if not frames:
-        ids[2] = 8
-    return Batch(
-        torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long), torch.tensor([labels]), torch.tensor([asks]),
-        pixels, torch.tensor([frames]) if frames else None, (tuple(f"row{number}.{q}" for q in range(questions)),))
-
-
-class MadeBatches:
-    """`rows` rows an epoch in another order each, dealt out to ranks as `TrainingLoader` does. Row 0 is text."""
-
-    def __init__(self, mark: int, rows: int, per_batch: int, rank: int, ranks: int) -> None:
-        self._mark, self._rows, self._per_batch, self._rank, self._ranks = mark, rows, per_batch, rank, ranks
-        self._next = 0
-
-    @property
-    def batches_per_epoch(self) -> int:
-        return self._rows // (self._per_batch * self._ranks)
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            epoch, number = divmod(self._next, self.batches_per_epoch)
-            order = np.random.default_rng(epoch).permutation(self._rows)
-            first = (number * self._ranks + self._rank) * self._per_batch
-            self._next += 1
-            yield joined([
-                made_row(self._mark, int(row), 1 + row % 3, 0 if row == 0 else 3 + row % 6)
-                for row in order[first : first + self._per_batch]])
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"next": self._next}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._next = state["next"]
