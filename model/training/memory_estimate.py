@@ -38,8 +38,8 @@ class MemoryEstimate:
 
     def line(self) -> str:
         """In words."""
-        parts = ", ".join(f"{name} {getattr(self, name) / 1e9:.2f}" for name in self.__slots__)
-        return f"memory of a device, by sizes: {self.total / 1e9:.2f} GB ({parts})"
+        parts = ", ".join(f"{name} {_size(getattr(self, name))}" for name in self.__slots__)
+        return f"memory of a device, by sizes: {_size(self.total)} ({parts})"
 
 
 def weight_counts(config: VideoXLConfig) -> Counter[Part]:
@@ -117,3 +117,7 @@ def _activations(config: VideoXLConfig, choices: TrainChoices, slots: int, crops
         return float(text.num_hidden_layers * text_layer + tower_layers * tower_layer + projected)
     inputs = text.num_hidden_layers * slots * text.hidden_size + tower_layers * patches * vision.hidden_size
     return float(inputs * element + max(text_layer, tower_layer * bool(tower_layers)) + projected)
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -149,6 +149,7 @@ def prepared_model(
         model = initial_model(choices, processor)
     else:
         model = VideoXLForConditionalGeneration.from_pretrained(folder, dtype=weight_type(choices))
+        own_memory(model)
     model.config.dtype = weight_type(choices)
     freeze_all_but(model, choices.parts)
     if choices.lora_rank:
@@ -164,6 +165,16 @@ def prepared_model(
         return model.to(ranks.device)
     shard(model, ranks, mixed=choices.precision == "mixed")
     return model
+
+
+def own_memory(model: torch.nn.Module) -> None:
+    """Move weights out of the file that they are mapped from.
+
+    There they stand where the file has them, which no allocator would choose, and matrix products of memory that is
+    aligned differently differ in their last bits.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def step_settings(choices: TrainChoices, ranks: Ranks) -> StepSettings:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from transformers.utils import logging as transformers_logging
 
 from model.configuration import VideoXLConfig
 from model.processing_video_xl import VideoXLProcessor
@@ -53,6 +54,8 @@ def run(argv: Sequence[str]) -> int:
         return _complain("\n".join(lines), WRONG_CALL)
     except (ChoiceFileError, json.JSONDecodeError) as error:
         return _complain(str(error), WRONG_CALL)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         with start_ranks(choices.device) as ranks:
             if choices.dry_run:
