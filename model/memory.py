@@ -26,7 +26,7 @@ from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.vision import check_visual_tokens
 from model.visual_reader import VisualReader
-from model.window_layout import Step, Text, Visual, plan_steps, kept_count
+from model.window_layout import Step, Text, Visual, kept_count, plan_steps
 
 if TYPE_CHECKING:
     from model.modeling_video_xl import VideoXLForConditionalGeneration
@@ -268,7 +268,7 @@ class Memory:
         return memory
 
     def vst_frames(self) -> list[tuple[int, int]]:
-        """For each kept VST (at ratio 1: visual token) of a finished window the first and the last frame that it closes."""
+        """For each kept VST (at ratio 1: visual token) of a finished window its first and last frame."""
         spans = []
         start, per_frame = 0, self._model.config.tokens_per_crop
         for tokens, ratio in zip(self.state.window_tokens, self.state.window_ratios, strict=True):

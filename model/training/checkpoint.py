@@ -129,7 +129,7 @@ def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Pos
               for name in sorted(before.keys() | settings.keys()) if before.get(name) != settings.get(name)]
     if unlike:
         raise OtherRunError(
-            "\n  - ".join([f"{run} holds a run with another configuration: choose another --out, or the same", *unlike]))
+            "\n  - ".join([f"{run} holds a run of another configuration: choose another --out, or the same", *unlike]))
     return folder, Position(state["step"], state["loader"])
 
 

@@ -5,17 +5,16 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
-from model.training.batch import Batch
 from model.training.checkpoint import (
     Position,
     checkpoint_to_resume,
@@ -27,24 +26,16 @@ from model.training.checkpoint_folder import step_folder
 from model.training.drawn_ratios import drawn_ratios
 from model.training.initial_model import initial_model, weight_type
 from model.training.learning_rate import learning_rate
+from model.training.loader import TrainingLoader
 from model.training.lora import add_adapters
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
+from model.training.run_lock import only_run
 from model.training.run_log import RunLog
 from model.training.sharding import shard
 from model.training.train_choices import TrainChoices
 from model.training.trained_parts import freeze_all_but
 from model.training.training_step import StepResult, StepSettings, checkpoint_activations, forward_backward, update
-
-
-class Batches(Protocol):
-    """What the loop needs of a loader; see `TrainingLoader`."""
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class StepCountError(Exception):
@@ -105,8 +96,7 @@ class Outcome:
 
 
 def train(
-    choices: TrainChoices, loader: Batches, length: RunLength, processor: VideoXLProcessor, ranks: Ranks,
-    facts: dict[str, Any] | None = None,
+    choices: TrainChoices, loader: TrainingLoader, length: RunLength, processor: VideoXLProcessor, ranks: Ranks
 ) -> Outcome:
     """Train, from the run's newest checkpoint if there is one.
 
@@ -114,14 +104,20 @@ def train(
         loader: of this rank, at its beginning.
         length: how long the run is.
         processor: goes into the checkpoints.
-        facts: what else must be the same when the run goes on.
 
     Raises:
-        OtherRunError, InitialModelError: before anything is trained.
+        RunInUseError, OtherRunError, InitialModelError: before anything is trained.
         CheckpointNotWrittenError: the last checkpoint is whole, and the run can go on from it.
     """
+    with only_run(choices.out_folder) if ranks.first else nullcontext():
+        return _train(choices, loader, length, processor, ranks)
+
+
+def _train(
+    choices: TrainChoices, loader: TrainingLoader, length: RunLength, processor: VideoXLProcessor, ranks: Ranks
+) -> Outcome:
     run = choices.out_folder
-    settings = {**choices.of_the_run(), **(facts or {})}
+    settings = choices.of_the_run()
     found = checkpoint_to_resume(run, settings)
     folder, position = found or (None, Position(0, []))
     model = prepared_model(choices, processor, ranks, folder)
@@ -185,7 +181,7 @@ def step_settings(choices: TrainChoices, ranks: Ranks) -> StepSettings:
 
 
 def _loop(
-    choices: TrainChoices, loader: Batches, length: RunLength, processor: VideoXLProcessor, ranks: Ranks,
+    choices: TrainChoices, loader: TrainingLoader, length: RunLength, processor: VideoXLProcessor, ranks: Ranks,
     model: VideoXLForConditionalGeneration, optimiser: torch.optim.Optimizer, log: RunLog, done: int,
     settings: dict[str, Any],
 ) -> Outcome:

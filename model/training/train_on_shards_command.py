@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
@@ -25,6 +26,7 @@ from model.training.loader_settings import LoaderSettings
 from model.training.memory_estimate import estimate_memory
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
 from model.training.ranks import Ranks, start_ranks
+from model.training.run_lock import RunInUseError
 from model.training.shard_files import ShardError
 from model.training.shard_texts import shard_texts
 from model.training.train import Outcome, StepCountError, run_length, train
@@ -33,7 +35,8 @@ from schemas.choices import ChoiceFileError, read_choices
 
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
-WRONG = (InitialModelError, MixtureError, ShardError, OtherRunError, LoaderStateError, StepCountError)
+WRONG = (
+    InitialModelError, MixtureError, ShardError, RunInUseError, OtherRunError, LoaderStateError, StepCountError)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -129,7 +132,16 @@ def _loader(
         mixture, processor, loader_settings(choices, config), ranks.rank, ranks.size, choices.seed, choices.workers)
 
 
+def _missing(choices: TrainChoices) -> list[str]:
+    """Folders that the choices name and that are not there."""
+    shards = [f"{folder}: no such folder of shards" for folder in choices.shards if not Path(folder).is_dir()]
+    return missing_models(choices) + shards
+
+
 def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
+    missing = _missing(choices)
+    if missing:
+        raise InitialModelError("\n".join(missing))
     mixture = mixture_of(choices)
     processor = _processor(choices, mixture)
     loader = _loader(choices, mixture, initial_config(choices), processor, ranks)
@@ -143,7 +155,7 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
 def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
     """Say what a run would need; what is missing makes it a wrong call."""
     mixture = mixture_of(choices)
-    missing = missing_models(choices)
+    missing = _missing(choices)
     for line in missing:
         print(f"missing: {line}")
     if missing:

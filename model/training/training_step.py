@@ -80,7 +80,8 @@ def forward_backward(
         accumulating(model, last=number == len(batches))
         part = _loss(model, batch, share, ratios_of(batch), settings, ranks, total)
         # Sharded gradients are averaged over the ranks, but the parts of the loss add up to its mean already.
-        (part * ranks.size).backward()
+        if part.requires_grad:  # words alone teach a projector nothing
+            (part * ranks.size).backward()
         loss += part.detach()
     return StepResult(ranks.sums([loss.item()])[0], 0.0, int(tokens), int(samples), stops > 0)
 

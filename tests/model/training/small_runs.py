@@ -58,7 +58,8 @@ def write_config(folder: Path, **changes: Any) -> Path:
 def start(out: Path, shards: Path, config: Path, *flags: str, ranks: int = 1) -> subprocess.Popen:
     """Start a run, under torchrun if there are several ranks."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    call = [*(torchrun if ranks > 1 else []), COMMAND, "--shards", str(shards), "--out", str(out), "--config", str(config), *flags]
+    choices = ["--shards", str(shards), "--out", str(out), "--config", str(config), *flags]
+    call = [*(torchrun if ranks > 1 else []), COMMAND, *choices]
     return subprocess.Popen(
         call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -1,5 +1,7 @@
 """What learns and what stays."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -79,6 +81,6 @@ def test_the_rate_rises_straight_and_falls_by_half_a_cosine():
     assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
     assert rates[10] == 2.0
     assert rates[55] == pytest.approx(1.0)
-    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert 0 < rates[-1] < 0.001
     assert learning_rate(0, 1, 3.0, 0.0) == 3.0
