@@ -112,12 +112,12 @@ def _write(
     folder: Path, records: Sequence[tuple[str, Instruction]], rejected: list[Rejection], config: ImportConfig,
     media: MediaReader, store: WorkStore,
 ) -> None:
-    found = {
-        **media.read_images(sorted({path for _, one in records if one.media == "image" for path in one.paths})),
-        **media.read_videos(sorted({path for _, one in records if one.media == "video" for path in one.paths}))}
+    paths = {kind: sorted({path for _, one in records if one.media == kind for path in one.paths})
+             for kind in ("image", "video")}
+    found = {"image": media.read_images(paths["image"]), "video": media.read_videos(paths["video"])}
     samples, subjects = [], {}
     for place, record in records:
-        read = [found[path] for path in record.paths]
+        read = [found[record.media][path] for path in record.paths]
         fault = next((one for one in read if isinstance(one, Fault)), None)
         if fault is not None:
             path = record.paths[read.index(fault)]

@@ -124,10 +124,11 @@ def _entries(text: str, file: TextIO, path: Path) -> Iterator[Any]:
             if len(text) - at < _LONGEST_RECORD and more():
                 continue
             raise RecordsError(f"{path}: entry {number} of the list is no JSON: {error}") from error
+        length = end - at
         if end == len(text) and more():  # a number may go on
             continue
         yield value
-        at, number = end, number + 1
+        at, number = at + length, number + 1
 
 
 def read_instruction(value: Any) -> Instruction:
