@@ -18,7 +18,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_served, publish_summary
-from flows.output_lock import only_run
+from pipeline.output_lock import only_run
 from pipeline import video_stages
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner

@@ -73,7 +73,7 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
-    from flows.output_lock import OutputInUseError, only_run
+    from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
@@ -111,7 +111,7 @@ def _build(choices: BuildVicoChoices) -> int:
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, build_vico
-            from flows.output_lock import OutputInUseError
+            from pipeline.output_lock import OutputInUseError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl"):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -63,18 +62,27 @@ class PixelReader:
     def __init__(self, reader: FrameReader, table: FrameTable, processor: VideoXLProcessor) -> None:
         self._reader, self._table, self._processor = reader, table, processor
 
-    def pixels(self, medium: Medium, source: MixtureSource) -> Tensor:
-        """Pixel values [crops, 3, S, S] of a medium.
+    def fill(self, pixels: Tensor, medium: Medium, source: MixtureSource) -> None:
+        """Write the pixel values of a medium.
+
+        Args:
+            pixels: [crops, 3, S, S], as many as `crops_of` says.
+            medium: what to read.
+            source: how images are shown.
 
         Raises:
             PictureError: a picture is missing, does not decode, or has another size than its row says.
             ShardError: a file cannot be read.
         """
-        pictures = [self._picture(data, int(frame))
-                    for data, frame in zip(self._reader.read(medium.frames), medium.frames, strict=True)]
-        if medium.is_video or source.images == "whole":
-            return self._processor.video_pixels(pictures)
-        return torch.cat([self._processor.image_pixels(picture) for picture in pictures])
+        at = 0
+        for data, frame in zip(self._reader.read(medium.frames), medium.frames, strict=True):
+            picture = self._picture(data, int(frame))
+            if medium.is_video or source.images == "whole":
+                crops = self._processor.frame_pixels(np.asarray(picture))[None]
+            else:
+                crops = self._processor.image_pixels(picture)
+            pixels[at:at + len(crops)] = crops
+            at += len(crops)
 
     def _picture(self, data: bytes | None, frame: int) -> Image.Image:
         if not data:
