@@ -38,6 +38,7 @@ from model.training.flops import forward_flops
 from model.training.initial_model import initial_model, initial_processor
 from model.training.loader import TrainingLoader
 from model.training.lora import add_adapters
+from model.training.memory_estimate import estimate_memory
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
 from model.training.shard_texts import shard_texts
@@ -128,8 +129,9 @@ def compare_ways(options: argparse.Namespace, machine: Machine) -> None:
     steps = steps_of(config, options.frames, options.questions, options.ratio)
     flops = forward_flops(config, steps, options.frames, row.input_ids.shape[1]).training(parts, bool(options.lora))
     tokens = sum(step.slots for step in steps)
+    learns = "LoRA" if options.lora else "everything"
     print(f"{options.frames} frames, {options.questions} questions, ratio {options.ratio}: {tokens:,} tokens and "
-          f"summaries, {flops / 1e12:.3f} TFLOP; {'LoRA' if options.lora else 'everything'} learns, {options.precision}")
+          f"summaries, {flops / 1e12:.3f} TFLOP; {learns} learns, {options.precision}", flush=True)
     optimiser = make_optimiser(model, 0.0)
     set_learning_rate(optimiser, 1e-6)
     watch = Stopwatch(model, optimiser, machine)
@@ -199,6 +201,20 @@ def compare_loader(options: argparse.Namespace) -> None:
                   flush=True)
 
 
+def print_memory(frames: int) -> None:
+    """What a step takes at published sizes, by sizes alone."""
+    config = configuration("7b")
+    modes = {
+        "everything": {}, "everything, 16 bit": {"precision": "bfloat16"}, "LoRA 16, 16 bit": {
+            "precision": "bfloat16", "lora_rank": 16}, "VST and projector, 16 bit": {
+            "precision": "bfloat16", "train": ["vst", "projector"]}}
+    for ranks in (1, 8):
+        for name, changes in modes.items():
+            choices = TrainChoices.model_validate(
+                {"shards": ["none"], "out": "none", "init": "none", "ratios": [2], **changes})
+            print(f"{name}, {ranks} devices: {estimate_memory(config, choices, ranks, frames, 400).line()}")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -213,7 +229,11 @@ def main() -> None:
     parser.add_argument("--group", type=int, default=4, help="windows of a group")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="on a CPU")
+    parser.add_argument("--memory", action="store_true", help="print memory at 7B by sizes, and measure nothing")
     options = parser.parse_args()
+    if options.memory:
+        print_memory(options.frames)
+        return
     transformers_logging.set_verbosity_error()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -95,3 +95,22 @@ def test_a_polite_stop_saves_and_the_same_command_goes_on(
     done = len(losses(tmp_path))
     assert (tmp_path / "checkpoints" / f"step-{done:08d}").is_dir()
     assert losses(tmp_path) == losses(unbroken)[:done]
+
+
+@pytest.mark.parametrize("flags", [
+    ("--stage", "align", "--ratios", "1"), ("--lora-rank", "2", "--precision", "mixed"),
+    ("--train", "vst", "projector", "--ratios", "1", "4"), ("--loss-average", "sample", "--published-labels"),
+], ids=["align", "lora", "vst", "published"])
+def test_two_ranks_agree_in_every_mode(shards: Path, config: Path, tmp_path: Path, flags: tuple[str, ...],
+                                       long_tests: bool) -> None:
+    """Batches of words alone beside batches with pictures, weights that some rows do not use, two arithmetics."""
+    if not long_tests:
+        pytest.skip("VICO_LONG_TESTS=1")
+    outs = []
+    for ranks in (1, 2):
+        outs.append(tmp_path / str(ranks))
+        code, output = finish(start(
+            outs[-1], shards, config, *flags, "--steps", "4", "--rows", str(2 // ranks), ranks=ranks))
+        assert code == 0, output
+    for found, expected in zip(losses(outs[1]), losses(outs[0]), strict=True):
+        assert found == pytest.approx(expected, rel=2e-2 if "mixed" in flags else 1e-3)
