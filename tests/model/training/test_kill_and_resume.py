@@ -44,6 +44,7 @@ def unbroken(shards: Path, config: Path, tmp_path_factory: pytest.TempPathFactor
 def test_every_epoch_sees_every_sample(unbroken: Path) -> None:
     assert sorted(seen(unbroken)) == sorted(SAMPLES * EPOCHS)
     assert [step for step, _, _ in losses(unbroken)] == list(range(1, len(losses(unbroken)) + 1))
+    assert losses(unbroken)[-1][1] < 0.5 * losses(unbroken)[0][1]  # it learns
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(shards: Path, config: Path, unbroken: Path, tmp_path: Path) -> None:
