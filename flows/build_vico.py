@@ -18,7 +18,6 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_served, publish_summary
-from pipeline.output_lock import only_run
 from pipeline import video_stages
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
@@ -26,6 +25,7 @@ from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.output_lock import only_run
 from pipeline.playlists import sources_in
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards

@@ -73,11 +73,11 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
-    from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
+    from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
     try:

@@ -125,8 +125,14 @@ def _entries(text: str, file: TextIO, path: Path) -> Iterator[Any]:
                 continue
             raise RecordsError(f"{path}: entry {number} of the list is no JSON: {error}") from error
         length = end - at
-        if end == len(text) and more():  # a number may go on
-            continue
+        while end < len(text) and text[end] in " \t\r\n":
+            end += 1
+        if text[end:end + 1] not in (",", "]"):  # a number may go on behind what is here
+            may_go_on = end == len(text) or isinstance(value, (int, float))
+            if may_go_on and len(text) - at < _LONGEST_RECORD and more():
+                continue
+            if end < len(text):
+                raise RecordsError(f"{path}: no comma stands behind entry {number} of the list")
         yield value
         at, number = at + length, number + 1
 

@@ -5,7 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline import instruction_records
@@ -117,6 +117,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)
 
 
+@example(values=[1.5e300, -2e-7], block=2, indent=None)
 @given(values=st.lists(JSON, max_size=6), block=st.integers(1, 12), indent=st.sampled_from([None, 1]))
 def test_a_list_read_in_pieces_is_the_list(
     values: list, block: int, indent: int | None, tmp_path_factory: pytest.TempPathFactory
@@ -145,6 +146,7 @@ def test_lines_are_read_one_by_one_and_a_broken_one_is_told(tmp_path: Path) -> N
     ('[{"id": 1}, {"id": 2}', "ends after 2 entries"),
     ('[{"id": 1}, {"id": 2', "entry 2 of the list is no JSON"),
     ('[{"id": 1}, nonsense]', "entry 2 of the list is no JSON"),
+    ('[{"id": 1} {"id": 2}]', "no comma stands behind entry 1"),
     ("[" * 100_000, "entry 1 of the list is no JSON"),
 ])
 def test_a_list_that_breaks_is_refused_where_it_breaks(tmp_path: Path, text: str, fault: str) -> None:
