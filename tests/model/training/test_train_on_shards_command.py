@@ -1,11 +1,16 @@
 """The command: choices, what is missing, bad input, exit codes."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from model.modeling_video_xl import VideoXLForConditionalGeneration
+from model.processing_video_xl import VideoXLProcessor
 from model.training.run_lock import only_run
 from model.training.train_choices import CONFIGS
 from model.training.train_on_shards_command import read_command_line, run
@@ -100,9 +105,6 @@ def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
 
 def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
     """Held by this process's child: a lock of our own process would not stop us."""
-    import subprocess
-    import sys
-
     code = ("import sys, time; from pathlib import Path; from model.training.run_lock import only_run\n"
             "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")
     holder = subprocess.Popen(
@@ -154,3 +156,17 @@ def test_a_budget_of_minutes_saves_and_stops(arguments, tmp_path):
     assert (tmp_path / "run" / "checkpoints" / "step-00000001").is_dir()
     assert run(arguments) == 0
     assert len(losses(tmp_path / "run")) == 2
+
+
+def test_a_vico_build_teaches_a_tiny_model(sample_build, tmp_path, capsys):
+    """What build-vico wrote, the configuration `tiny`, and the model that comes of it read back."""
+    flags = ["--shards", str(sample_build), "--config", "tiny", "--steps", "3", "--workers", "0"]
+    assert run([*flags, "--out", str(tmp_path)]) == 0
+    assert "samples in" in capsys.readouterr().out
+    found = losses(tmp_path)
+    assert found[-1][1] < found[0][1]
+    folder = tmp_path / "checkpoints" / "step-00000003"
+    model = VideoXLForConditionalGeneration.from_pretrained(folder)
+    model.processor = VideoXLProcessor.from_pretrained(folder)
+    memory = model.compress((np.full((40, 60, 3), 9 * second, np.uint8) for second in range(9)), ratio=16)
+    assert isinstance(model.answer(memory, "What came first?", max_new_tokens=3), str)
