@@ -18,7 +18,6 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_calibration, publish_served, publish_summary
-from flows.output_lock import only_run
 from pipeline import blind_guesser, needles, video_stages
 from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner_file import describe_files
@@ -29,6 +28,7 @@ from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
 from pipeline.llm_client import ServerRefusesError, ServersDownError
+from pipeline.output_lock import only_run
 from pipeline.playlists import sources_in
 from pipeline.record_files import read_records
 from pipeline.served_models import ServedModels, StoppedError

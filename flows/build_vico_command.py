@@ -75,12 +75,12 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
-    from flows.output_lock import OutputInUseError, only_run
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.exclusion import ExclusionListError, load_exclusion
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
+    from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
     try:
@@ -116,7 +116,7 @@ def _build(choices: BuildVicoChoices) -> int:
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
-            from flows.output_lock import OutputInUseError
+            from pipeline.output_lock import OutputInUseError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):

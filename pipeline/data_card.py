@@ -50,7 +50,7 @@ def _front_matter(manifest: Mapping[str, Any]) -> list[str]:
     size = next((name for most, name in _SIZES if count < most), "n>10M")
     return ["pretty_name: VICO", "license: other", "language:", "- en", "task_categories:", "- video-text-to-text",
             "- visual-question-answering", "size_categories:", f"- {size}", "tags:", "- video", "- temporal-order",
-            "- long-video", "configs:", *_configs(manifest)]
+            "- long-video", "configs:", *card_configs(manifest)]
 
 
 def _how_it_was_made(manifest: Mapping[str, Any]) -> list[str]:
@@ -207,7 +207,7 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "/").replace("<", "‹").replace("`", "'").split())[:80]
 
 
-def _configs(manifest: Mapping[str, Any]) -> list[str]:
+def card_configs(manifest: Mapping[str, Any]) -> list[str]:
     """The tables that the `datasets` library can open: it refuses a table, or a split, without rows."""
     lines = []
     for table in TABLES:

@@ -19,6 +19,8 @@ class Stage(StrEnum):
     CLUES = "clues"
     QUESTIONS = "questions"
     SHARDS = "shards"
+    IMPORT = "import"
+    """Not a stage of `build-vico`: `import-instructions`."""
 
 
 class Reason(StrEnum):
@@ -103,6 +105,12 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     GUESSED_BLIND = "guessed_blind"
     NO_QUESTION_FITS = "no_question_fits"
+    # import of instructions
+    RECORD_UNREADABLE = "record_unreadable"
+    TURNS_UNUSABLE = "turns_unusable"
+    MARKS_AND_MEDIA_DIFFER = "marks_and_media_differ"
+    PICTURE_UNREADABLE = "picture_unreadable"
+    RECORD_GIVEN_TWICE = "record_given_twice"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -178,5 +186,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.NEAR_DUPLICATE: "nearly the same was asked of the video before",
     Reason.NO_QUESTION_FITS: "the clues of the span fit no kind of question (too unlike each other, or too few)",
     Reason.GUESSED_BLIND: "it is answered without the video more often than chance allows",
+    Reason.RECORD_UNREADABLE: "the record is no JSON, or lacks what a record must have",
+    Reason.TURNS_UNUSABLE: "human and model do not take turns, or one of them says nothing",
+    Reason.MARKS_AND_MEDIA_DIFFER: "the words do not hold one mark for each picture or video",
+    Reason.PICTURE_UNREADABLE: "the picture does not decode",
+    Reason.RECORD_GIVEN_TWICE: "the very same record stands elsewhere in the list",
 }
 """What each reason means, for people."""
