@@ -34,8 +34,8 @@ class Checked:
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     """Two films and a copy of one of them in other bytes; needles in copies of all three."""
     folder = tmp_path_factory.mktemp("checked")
-    _draw(folder / "film.mp4", "mandelbrot=size=320x180:rate=8", 50)
-    _draw(folder / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 40)
+    _draw(folder / "film.mp4", "mandelbrot=size=320x180:rate=8", 36)
+    _draw(folder / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 30)
     _ffmpeg("-i", folder / "film.mp4", "-vf", "scale=280:-2", "-crf", "30", folder / "copy.mkv")
     (folder / "list.csv").write_text(
         "source,domain,language,license\nfilm.mp4,documentary,en,cc-by\nother.mp4,film | x,,\n"
@@ -76,7 +76,7 @@ def test_needles_are_in_a_split_of_their_own(checked: Checked) -> None:
     assert {row["calibration"] for row in rows(checked.out, "samples") if row["video_id"] in planted} == {True}
     assert {row["calibration"] for row in rows(checked.out, "samples") if row["video_id"] not in planted} == {False}
     found = checked.manifest["calibration"]
-    assert found["needles"] == sum(map(len, json.loads((checked.out / "needles.json").read_text()).values())) >= 9
+    assert found["needles"] == sum(map(len, json.loads((checked.out / "needles.json").read_text()).values())) >= 6
     assert found["clues"] == found["needles"]
     assert f"{found['clues']} of {found['needles']} needles" in checked.said
 
@@ -122,7 +122,7 @@ def test_the_figures_are_those_of_the_shards(checked: Checked) -> None:
     assert [figures["clues"][name] for name in ("count", "kept", "shown", "seen_elsewhere")] == [
         clues, kept, shown, lost]
     assert figures["yield_per_hour"]["samples"] == pytest.approx(samples["count"] / hours, abs=1e-3)
-    assert samples["count"] == samples["agree_with_clock"] > 20
+    assert samples["count"] == samples["agree_with_clock"] > 10
     licences = {name: row["videos"] for name, row in figures["sources"]["license"].items()}
     assert licences == {"cc-by": 1, "unknown": 1}
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.exclusion import (
@@ -74,6 +74,7 @@ def test_a_list_that_is_missing_is_a_wrong_call(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / ".work").exists()
 
 
+@settings(deadline=None)
 @given(st.sets(st.from_regex(r"[A-Za-z0-9_-]{11}", fullmatch=True)),
        st.sets(st.from_regex(r"[0-9a-f]{32}", fullmatch=True)),
        st.lists(st.sets(st.integers(-2**63, 2**63 - 1), min_size=8, max_size=30), max_size=3))
