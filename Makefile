@@ -37,10 +37,10 @@ demo: $(VENV)/.installed
 endif
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(VENV)/.installed
-	VICO_LONG_TESTS=1 $(BIN)/python -m pytest
+	VICO_LONG_TESTS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
