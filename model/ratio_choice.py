@@ -26,6 +26,9 @@ class DrawnRatio:
         self.choices = tuple(choices)
         self.generator = generator
 
+    def __repr__(self) -> str:
+        return f"DrawnRatio({self.choices})"
+
     def draw(self, window_length: int) -> int:
         """Ratio for the next window of `window_length` visual tokens.
 
