@@ -108,8 +108,7 @@ SAMPLES = pa.schema([
     _column("dataset", pa.string(), "vico, or the name of an imported set"),
     _column("video_id", pa.string(), "the video", nullable=True),
     _column("split", pa.string(), "train, test or calibration: that of the video"),
-    _column("kind", pa.string(), "what is asked: order_events, came_next, when, storyline, …; "
-            "docs/questions.md has them all"),
+    _column("kind", pa.string(), "what is asked, order_events for example; docs/questions.md names all"),
     _column("format", pa.string(), "multiple_choice or open"),
     _column("question", pa.string(), "the question, without its options"),
     _column("options", _list(pa.string()), "the options, without their letters"),

@@ -26,7 +26,8 @@ CONFIG = BuildConfig(captioner="file", captions=["given.jsonl"], captions_comple
 CHOICE_KINDS = (
     "order_events", "order_actions", "first_or_last", "came_next", "came_before", "what_follows", "when",
     "which_minute", "look_changed", "place_changed", "how_often", "never_happens")
-OPEN_KINDS = ("storyline", "describe", "say_what_follows")
+OPEN_KINDS = ("storyline", "describe")
+"""`say_what_follows` is left out: what follows in a scene shares words with it, and nothing wrong is offered."""
 CANNED_KINDS = tuple(kind for kind in (*CHOICE_KINDS, *OPEN_KINDS) if kind != "how_often")
 
 
@@ -64,7 +65,7 @@ def _riddles(film: int, samples: list[Sample]) -> Iterator[tuple[str, Riddle]]:
                 mixed = rng.permutation(told).tolist()
             wrong = "\n".join(f"{number}. {line}" for number, line in enumerate(mixed, start=1))
             options = [sample.answer, wrong]
-        elif sample.kind in OPEN_KINDS:  # the answer, and that to another question
+        elif sample.kind == "describe":  # the answer, and that to another question
             others = said[sample.kind]
             options = [sample.answer, others[(others.index(sample.answer) + 1) % len(others)]]
         if len(set(options)) > 1:

@@ -38,7 +38,7 @@ LATE = {
 """Columns that only the finished build fills in."""
 
 NO_COLUMN = {"samples": {"similarity", "blind_right", "blind_asked", "frame_indexes"}}
-"""Fields that go into a column of another name (`checks`, `media`)."""
+"""Fields that go into columns of other names (`checks`, `media`)."""
 
 
 def _fields(*records: type) -> set[str]:
