@@ -1,8 +1,9 @@
 """The command `export-llava`: samples as LLaVA JSON beside folders of frames, for trainers that read those.
 
 `OUT/{split}.json` is a list of `{"id", "video", "conversations", …}`; `video` names a folder under OUT with the frames
-of the stretch that the question is about, JPEGs whose names sort by time. Folders of stretches of one video share
-their files by hard links, so a frame lies on the disk once.
+of the stretch that the question is about, JPEGs whose names sort in the order in which they are shown: by time, and for
+a twin, whose clues change places, as its sample lists them. Folders of one video share their files by hard links, so a
+frame lies on the disk once.
 
 Exit codes: 0 done, 2 wrong call, 3 nothing could be made.
 """
@@ -84,7 +85,7 @@ def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
             if row["media"] is None:
                 left_out["it is not about one stretch of one video"] += 1
                 continue
-            video = _stretch_folder(out, frames, row["media"])
+            video = _stretch_folder(out, frames, row)
             if video is None:
                 left_out["the data set holds no frames of its stretch"] += 1
             else:
@@ -101,7 +102,7 @@ def _samples(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Samples in the order of their ids; media is the one stretch of video that each is about, else None."""
     result = connection.cursor().execute("""
         SELECT sample_id, split, dataset, kind, conversations, min_frames, calibration,
-               CASE WHEN len(media) = 1 AND media[1].type = 'video' AND len(media[1].frame_indexes) = 0
+               CASE WHEN len(media) = 1 AND media[1].type = 'video'
                     THEN media[1] END AS media
         FROM samples WHERE NOT calibration ORDER BY sample_id""")
     names = [column[0] for column in result.description]
@@ -124,17 +125,23 @@ def _write_frames(connection: duckdb.DuckDBPyConnection, out: Path) -> dict[str,
     return {video_id: sorted(some) for video_id, some in files.items()}
 
 
-def _stretch_folder(out: Path, frames: dict[str, list[tuple[float, Path]]], media: dict[str, Any]) -> str | None:
-    """The folder of a stretch's frames, made where it is not there yet; None without any frame."""
-    inside = [path for time, path in frames.get(media["video_id"], []) if media["start_s"] <= time < media["end_s"]]
-    if not inside:
+def _stretch_folder(out: Path, frames: dict[str, list[tuple[float, Path]]], row: dict[str, Any]) -> str | None:
+    """The folder of what a sample shows, made where it is not there yet; None without any frame."""
+    media, stored = row["media"], frames.get(row["media"]["video_id"], [])
+    if media["frame_indexes"]:
+        by_index = {int(path.stem): path for _, path in stored}
+        shown = [(f"{place:06d}.jpg", by_index.get(index)) for place, index in enumerate(media["frame_indexes"])]
+        name = f"frames/{media['video_id']}/{row['sample_id']}"
+    else:
+        shown = [(path.name, path) for time, path in stored if media["start_s"] <= time < media["end_s"]]
+        name = f"frames/{media['video_id']}/{round(1000 * media['start_s']):09d}-{round(1000 * media['end_s']):09d}"
+    if not shown or any(path is None for _, path in shown):
         return None
-    name = f"frames/{media['video_id']}/{round(1000 * media['start_s']):09d}-{round(1000 * media['end_s']):09d}"
     folder = out / name
     if not folder.exists():
         folder.mkdir(parents=True)
-        for path in inside:
-            os.link(path, folder / path.name)
+        for file, path in shown:
+            os.link(path, folder / file)
     return name
 
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline.card_figures import card_figures
 from pipeline.data_card import card_text
 from pipeline.report.command import run
+from schemas.build_config import BuildConfig
 from schemas.tables import TABLES, with_footer
 from schemas.views import views_sql
 
@@ -76,8 +78,11 @@ def _finish(folder: Path, rows: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         "hours": sum(row["duration_s"] for row in rows["videos"]) / 3600,
         "samples_by_kind": dict(Counter(row["kind"] for row in rows["samples"])),
         "rejected_by_reason": dict(Counter(row["reason"] for row in rows["rejected"])),
-        "config": {"captioner": "served", "caption_model": "a-captioner", "orderer": "served",
-                   "order_model": "an-orderer", "clip_seconds": CLIP_S},
+        "config": BuildConfig(
+            captioner="served", caption_model="a-captioner", caption_urls=["http://127.0.0.1:9/v1"], orderer="served",
+            order_model="an-orderer", clip_seconds=CLIP_S).without_machine(),
+        "figures": card_figures(folder / "data"),
+        "blind": {"checker": "built-in", "version": "1", "orders_each": 4, "test": "a test", "dropped_below": 0.1},
         "served": {
             "usage": [{"role": "captions", "model": "a-captioner", "prompt": "caption.v1", "questions": 240,
                        "answers": 240, "unusable": 0, "prompt_tokens": 1_234_567, "completion_tokens": 54_321,
@@ -156,7 +161,8 @@ def _sample(number: int, videos: int, clips: int, words: str) -> dict[str, Any]:
         "evidence": [{"clue_id": f"{video:024x}{at:08x}", "clip_index": at, "start_s": at * CLIP_S,
                       "end_s": (at + 1) * CLIP_S} for at in (first, last)],
         "distance_s": 5 * CLIP_S, "language": "en", "twin_of": None,
-        "checks": {"clock": True, "similarity": 0.25, "blind_right": int(number % 3 == 0), "blind_asked": 1},
+        "checks": {"clock": True, "similarity": 0.25, "blind_right": int(bool(options) and number % 3 == 0),
+                   "blind_asked": int(bool(options))},  # an open question has no chance to be compared with
         "captioner": "served" if number % 5 else "file", "orderer": "served", "calibration": False}
 
 

@@ -17,9 +17,12 @@ def test_every_sample_finds_its_frames_in_order(sample_build: Path, tmp_path: Pa
     for entry in entries:
         (media,) = samples[entry["id"]]["media"]
         inside = [row for row in frames if media["start_s"] <= row["t_s"] < media["end_s"]]
+        if media["frame_indexes"]:
+            inside = [frames[index] for index in media["frame_indexes"]]
         files = sorted((tmp_path / "llava" / entry["video"]).iterdir())
         assert [path.read_bytes() for path in files] == [row["image"]["bytes"] for row in inside]
         assert entry["conversations"] == samples[entry["id"]]["conversations"]
+    assert any(samples[entry["id"]]["media"][0]["frame_indexes"] for entry in entries), "there is a twin among them"
     once = sum(len(row["image"]["bytes"]) for row in frames)
     inodes = {path.stat().st_ino: path.stat().st_size for path in (tmp_path / "llava").rglob("*.jpg")}
     assert sum(inodes.values()) == once, "a frame lies on the disk once"

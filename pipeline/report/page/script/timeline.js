@@ -5,17 +5,20 @@
   const RIGHT = 8;
   const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
-  // One lane: {name, height, marks: [{from, to?, kind, hint, href?}]}; a mark without `to` is a tick.
+  // One lane: {name, height, marks: [{from, to?, kind, hint, href?}], href?, hint?}; a mark without `to` is a tick.
+  // A lane with an address is one link from end to end.
   // The ruler begins at `from` seconds, the marks count from there.
   const timeline = (label, duration, lanes, width, from) => {
     const left = Math.min(150, 16 + 6.2 * Math.max(...lanes.map((lane) => lane.name.length)));
     const x = (seconds) => left + (width - left - RIGHT) * seconds / duration;
     let y = 26;
     const drawn = lanes.map((lane) => {
+      const marks = lane.marks.map((mark) => draw(mark, x, y, lane.height));
       const group = s("g", { class: `lane ${lane.class || ""}` },
         s("text", { class: "lane-name", x: 0, y: y + lane.height / 2 + 4 }, lane.name.length > 22 ? `${lane.name.slice(0, 21)}…` : lane.name),
         lane.bare ? null : s("rect", { class: "lane-bed", x: left, y, width: width - left - RIGHT, height: lane.height, rx: 3 }),
-        lane.marks.map((mark) => draw(mark, x, y, lane.height)));
+        lane.href ? s("a", { href: lane.href, "aria-label": lane.hint },
+          s("rect", { class: "lane-reach", x: left, y: y - 4, width: width - left - RIGHT, height: lane.height + 8 }), marks) : marks);
       y += lane.height + 8;
       return group;
     });

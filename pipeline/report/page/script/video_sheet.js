@@ -86,8 +86,8 @@
       const rows = video.questions.slice(0, count);
       const map = vico.zoomable("Questions along the video", video.duration_s, () => rows.map((question, at) => ({
         name: at && rows[at - 1].kind === question.kind ? "" : vico.words(question.kind), height: 9, bare: true, class: "question-row",
-        marks: [{ from: question.span_start_s, to: question.span_end_s, kind: "span", hint: vico.firstLine(question.question), inset: 3, gap: 0,
-          href: vico.questionLink(question.sample_id) },
+        href: vico.questionLink(question.sample_id), hint: vico.firstLine(question.question),
+        marks: [{ from: question.span_start_s, to: question.span_end_s, kind: "span", hint: vico.firstLine(question.question), inset: 3, gap: 0 },
         ...question.evidence.map((piece) => ({ from: piece.start_s, to: piece.end_s, kind: "evidence",
           hint: `${vico.words(question.kind)}: ${question.question}` }))] })));
       place.replaceChildren(map.element);
