@@ -35,7 +35,7 @@ BROKEN = [
     ({"id": "no picture", "image": "text.jpg", "caption": "a"}, "picture_unreadable"),
     ({"id": "gone", "image": "gone.jpg", "caption": "a"}, "missing_file"),
     ({"id": "outside", "image": "../secret.jpg", "caption": "a"}, "address_not_allowed"),
-    ({"id": "no film", "video": "text.jpg", "conversations": talk("<image>a", "b")}, "unreadable"),
+    ({"id": "no film", "video": "text.jpg", "conversations": talk("<image>a", "b")}, "not_a_video"),
     ({"id": "half", "image": ["wide.jpg", "gone.jpg"], "conversations": talk("a", "b")}, "missing_file"),
     ({"id": "marks", "image": "wide.jpg", "conversations": talk("<image><image>", "b")}, "marks_and_media_differ"),
     ({"id": "turns", "image": "wide.jpg", "conversations": talk("<image>")}, "turns_unusable"),
