@@ -127,7 +127,8 @@ def test_subtitles_that_came_with_the_video_are_hints_too(tmp_path: Path, given:
     with FaultServer(say=say) as server:
         run_stages(
             video, tmp_path / "out", BuildConfig(
-                captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)]),
+                captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)],
+                picture_questions=0),
             subtitle_files=(SubtitleFile(path=str(fetched), language="en", auto=True),))
     clips = rows(tmp_path / "out", "clips")
     hinted = [text for text in asked if "<subtitles>" in text]

@@ -13,9 +13,13 @@ from tests.generated_sets import page_of, write_generated_set
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window.
+
+    It ends with the file: while Playwright runs, its event loop is that of the thread, and tests that start a loop
+    of their own would fail.
+    """
     path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if path is None:
         message = "no Chromium on the PATH; the tests of the page need one (apt-get install chromium)"
