@@ -18,15 +18,20 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_served, publish_summary
+from flows.ctrl_c import ctrl_c_stops
 from flows.output_lock import only_run
 from pipeline import video_stages
+from pipeline.build_request import with_fixed_buckets, write_request
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
+from pipeline.catalogue import Catalogue, address, forget, read_catalogue, write_catalogue
 from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.no_room import is_no_room
 from pipeline.playlists import sources_in
+from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
@@ -83,6 +88,10 @@ class BuildFailedError(Exception):
     """Videos failed by a fault of ours, twice each; their finished stages are kept."""
 
 
+class BuildStoppedError(Exception):
+    """It was told to stop, or the disk is full: finished stages are kept, and the data set is as it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildResult:
     """What a build made."""
@@ -95,35 +104,56 @@ class BuildResult:
 
 
 @flow(name="build-vico", persist_result=False)
-def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) -> BuildResult:
-    """Make a VICO data set from long videos.
+def build_vico(
+    sources: list[str], out: str, config: BuildConfig | None = None, rebuild: Stage | None = None,
+    forgotten: list[str] | None = None,
+) -> BuildResult:
+    """Make a VICO data set from long videos, or let one grow.
 
     Args:
-        sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet).
+        sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet); what earlier
+            builds of the output were made from is always among them.
         out: the output folder; a build that was stopped there is continued.
         config: everything that can be chosen.
+        rebuild: a stage that is done again, with all that follow it.
+        forgotten: ids of videos to take out for good.
 
     Raises:
         SourceError: a source does not exist; nothing was done.
         CaptionFileError: a caption file cannot be used; nothing was done.
+        BucketsFixedError: the output has another number of shards; nothing was done.
         OutputInUseError: another build works on the output.
         BuildFailedError: a fault of ours; run it again to go on.
+        BuildStoppedError: it was told to stop, or there is no room; run it again to go on.
     """
-    config = config or BuildConfig()
     target = Path(out)
-    found = find_sources(sources)
-    is_remote = any(source.url is not None for source in found)
-    with (only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models,
-          ExitStack() as running):
+    named = find_sources(sources) if sources else []
+    with only_run(target), ctrl_c_stops() as stopping, ExitStack() as running:
         store = WorkStore(target)
         store.sweep()
+        config = with_fixed_buckets(config or BuildConfig(), store.root)
+        workers = running.enter_context(WorkerPool(config.workers))
+        models = running.enter_context(served_models(config, target, stopping))
+        if forgotten:
+            forget(store.root, forgotten)
+            drop_videos(store, forgotten)
+        if rebuild is not None:
+            drop_from_stage(store, rebuild)
+        catalogue = read_catalogue(store.root)
+        found = catalogue.with_new(named)
+        is_remote = any(source.url is not None for source in found)
         journal = Journal(store.root)
+        journal.say("began", "run", "data set")
+        write_request(store.root, config)
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
-        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models, fetching)
+        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models, fetching, stopping,
+                        catalogue.video_ids)
         _plan(shop, len(found), sum(source.url is not None for source in found))
         # Threads that fetch wait while the workers are busy, so that the cache does not run full.
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
-            products, rejected, unfinished = _run_videos(shop, found, runner)
+            products, rejected, unfinished = _run_videos(shop, found, runner, catalogue)
+        if unfinished and stopping.is_set():
+            raise BuildStoppedError(f"{len(unfinished)} videos are left: {unfinished[0].why}")
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products if product.source.url is not None)
@@ -137,17 +167,22 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
     return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
 
 
-def served_models(config: BuildConfig, out: Path) -> AbstractContextManager[ServedModels | None]:
+def served_models(
+    config: BuildConfig, out: Path, stopping: threading.Event
+) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
     if "served" not in (config.captioner, config.orderer):
         return nullcontext()
-    return ServedModels(config, out / ".work")
+    return ServedModels(config, out / ".work", stopping)
 
 
 def _run_videos(
-    shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner
+    shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner, catalogue: Catalogue
 ) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
-    """All videos, as many at a time as there are workers; what a list names follows when it has been read."""
+    """All videos, as many at a time as there are workers; what a list names follows when it has been read.
+
+    When all went well, the catalogue holds them, before any of them can be in the data set.
+    """
     progress = ProgressArtifact("videos", len(found))
     claims = VideoClaims()
 
@@ -155,6 +190,7 @@ def _run_videos(
         return runner.submit(make_source, {"shop": shop, "source": source, "claims": claims})
 
     waiting = deque(submit(source) for source in found)
+    sources = list(found)
     named = {source.url for source in found}
     outcomes: list[Any] = []
     while waiting:
@@ -163,6 +199,7 @@ def _run_videos(
         if isinstance(outcome, SourcesFound):
             fresh = [source for source in outcome.sources if source.url not in named]
             named |= {source.url for source in fresh}
+            sources += fresh
             waiting.extend(submit(source) for source in fresh)
             _plan(shop, len(outcomes) + len(waiting), len(named - {None}))
         progress.advance(1)
@@ -171,8 +208,13 @@ def _run_videos(
         raise BuildFailedError(f"{len(failed)} of {len(found)} videos failed; the first: {failed[0]!r}") from failed[0]
     listed = [row for outcome in outcomes if isinstance(outcome, SourcesFound) for row in outcome.rejected]
     rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
-    unfinished: list[Unfinished] = []
-    made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
+    unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
+    made = [outcome for outcome in outcomes
+            if isinstance(outcome, SourceMade) and outcome.video_id not in catalogue.forgotten]
+    if not (unfinished and shop.stopping.is_set()):
+        ids = {**catalogue.video_ids, **{address(one.source): one.video_id for one in outcomes
+                                         if isinstance(one, SourceMade)}}
+        write_catalogue(shop.store.root, sources, ids)
     return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
 
 
@@ -216,7 +258,7 @@ def _outcome(future: PrefectFuture) -> Any:
 
 
 @task(name="identify", task_run_name="identify {source.source}", **_TASK)
-def identify_task(shop: Workshop, source: Source) -> str | Rejection:
+def identify_task(shop: Workshop, source: Source) -> str | Rejection | Unfinished:
     """The id of a source."""
     return _or_rejection(video_stages.identify_source, shop, source, Stage.PROBE)
 
@@ -230,11 +272,11 @@ def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejec
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
 def make_source(
     shop: Workshop, source: Source, claims: VideoClaims
-) -> SourceMade | SourcesFound | Rejection:
+) -> SourceMade | SourcesFound | Rejection | Unfinished:
     """A source from its address to the questions about it."""
     if source.url is None:
         video_id = identify_task(shop, source)
-        if isinstance(video_id, Rejection):
+        if isinstance(video_id, Rejection | Unfinished):
             return video_id
         return SourceMade(source, video_id, make_video(shop, source, video_id) if claims.take(video_id) else None)
     fetched = fetch_task(shop, source)
@@ -263,6 +305,8 @@ def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts |
     if isinstance(clued, Unfinished):
         return clued
     asked = questions_task(shop, source, decoded, captioned, clued)
+    if isinstance(asked, Unfinished):
+        return asked
     return VideoProducts(video_id, source, decoded, captioned, clued, asked)
 
 
@@ -291,9 +335,11 @@ def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -
 
 
 @task(name="questions", task_run_name="questions {source.source}", **_TASK)
-def questions_task(shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path) -> Path:
+def questions_task(
+    shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path
+) -> Path | Unfinished:
     """Questions with their answers."""
-    return video_stages.question(shop, source, decoded, captioned, clued)
+    return _or_rejection(video_stages.question, shop, source, Stage.QUESTIONS, decoded, captioned, clued)
 
 
 @task(name="shards", **_TASK)
@@ -309,11 +355,20 @@ def write_shards_task(
 
 
 def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stage: Stage, *arguments: Any) -> Any:
-    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red."""
+    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red.
+
+    On a full disk nothing more is begun: each further video would fail in its turn.
+    """
     try:
         return work(shop, source, *arguments)
     except VideoRejectedError as left_out:
         shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
     except StoppedError as stopped:
+        shop.journal.say("left", stage, source.source, why=str(stopped))
         return Unfinished(str(stopped))
+    except OSError as error:
+        if not is_no_room(error):
+            raise
+        shop.stopping.set()
+        return Unfinished(f"there is no room for its products ({error.strerror})")

@@ -82,17 +82,28 @@ class Fetching:
         Raises:
             FetchError: it could not be fetched, tried as often as makes sense.
         """
-        key = key_of(VERSION, source.url, self._config.fetch_height, self._config.subtitle_languages)
         while True:
-            product = self._store.find(Stage.FETCH, key) or self._take_known(key)
-            if product is not None:
-                record = read_records(product / _RECORD, FetchedRecord)[0]
-                hold = None if is_decoded(record.video_id) else self.cache.hold(record.video_id)
-                if hold is not None or is_decoded(record.video_id):
-                    return FetchedVideo(_with_facts(source, record, product, hold), record.video_id, hold)
-            listing = self._fetch_new(source, key)
+            fetched = self.find(source, is_decoded)
+            if fetched is not None:
+                return fetched
+            listing = self._fetch_new(source, self._key(source))
             if listing is not None:
                 return listing
+
+    def find(self, source: Source, is_decoded: Callable[[str], bool]) -> FetchedVideo | None:
+        """A source that was fetched before; None where it would have to be fetched, or is a list."""
+        key = self._key(source)
+        product = self._store.find(Stage.FETCH, key) or self._take_known(key)
+        if product is None:
+            return None
+        record = read_records(product / _RECORD, FetchedRecord)[0]
+        hold = None if is_decoded(record.video_id) else self.cache.hold(record.video_id)
+        if hold is None and not is_decoded(record.video_id):
+            return None
+        return FetchedVideo(_with_facts(source, record, product, hold), record.video_id, hold)
+
+    def _key(self, source: Source) -> str:
+        return key_of(VERSION, source.url, self._config.fetch_height, self._config.subtitle_languages)
 
     def delete(self, video_ids: Iterable[str]) -> None:
         """Remove fetched videos, but for those that another run holds."""

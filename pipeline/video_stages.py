@@ -5,8 +5,9 @@ the choices it reads. Change one, and exactly what follows from it is done again
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
-from pipeline.work_store import WorkStore, key_of
+from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
 from schemas.records import Caption, Clue, Rejection, Source
@@ -46,6 +47,10 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when no stage is to be begun any more; what has begun is finished."""
+    known_ids: Mapping[str, str] = field(default_factory=dict)
+    """Ids of files of earlier builds by their path, for those that are gone by now."""
 
 
 class VideoRejectedError(Exception):
@@ -66,10 +71,14 @@ def identify_source(shop: Workshop, source: Source) -> str:
     try:
         facts = os.stat(source.path)
     except OSError as error:
+        known = shop.known_ids.get(source.path)
+        if known and shop.store.find(Stage.DECODE, key_of(_decode_inputs(known, shop.config))) is not None:
+            return known  # the file is gone, but nothing needs it any more
         raise _missing(source, error) from error
     if facts.st_size == 0:
         raise VideoRejectedError(_left_out(source, None, Stage.PROBE, Reason.EMPTY_FILE, "the file holds no bytes"))
-    key = key_of(os.fsencode(os.path.realpath(source.path)).hex(), facts.st_size, facts.st_mtime_ns)
+    inputs = {"path": os.fsencode(os.path.realpath(source.path)).hex(), "bytes": facts.st_size,
+              "changed_ns": facts.st_mtime_ns}
 
     def hash_bytes(folder: Path) -> None:
         try:
@@ -78,7 +87,7 @@ def identify_source(shop: Workshop, source: Source) -> str:
             raise _missing(source, error) from error
         (folder / "id").write_text(video_id)
 
-    return (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
+    return (_once(shop, Stage.PROBE, inputs, source.source, hash_bytes) / "id").read_text()
 
 
 def _missing(source: Source, error: OSError) -> VideoRejectedError:
@@ -91,17 +100,24 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
 
     Raises:
         VideoRejectedError: it could not be fetched, or may not be taken.
+        StoppedError: it is not here, and the user wants no more to be begun.
     """
-    def is_decoded(video_id: str) -> bool:
-        return shop.store.find(Stage.DECODE, _decode_key(video_id, _decode_settings(shop.config))) is not None
-
     try:
-        fetched = shop.fetching.fetch(source, is_decoded)
+        fetched = shop.fetching.find(source, is_decoded(shop))
+        if fetched is None:
+            if shop.stopping.is_set():
+                raise StoppedError("it was told to stop")
+            fetched = shop.fetching.fetch(source, is_decoded(shop))
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
         _check_licence(shop, fetched.source, Stage.FETCH)
     return fetched
+
+
+def is_decoded(shop: Workshop) -> Callable[[str], bool]:
+    """Tells of a video's id whether its bytes are needed no more."""
+    return lambda video_id: shop.store.find(Stage.DECODE, key_of(_decode_inputs(video_id, shop.config))) is not None
 
 
 def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
@@ -132,8 +148,8 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         StoppedError: the budget is spent.
     """
     config = shop.config
-    settings = _decode_settings(config)
-    key = _decode_key(video_id, settings)
+    settings = decode_settings(config)
+    inputs = _decode_inputs(video_id, config)
 
     def run(folder: Path) -> None:
         try:
@@ -146,16 +162,16 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
             verdict = _left_out(source, video_id, Stage.DECODE, error.reason, error.detail)
             write_records(folder / "verdict.json", Rejection, [verdict])
 
-    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key) is None:
+    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key_of(inputs)) is None:
         raise StoppedError("the budget is spent; what it would be decoded for cannot be asked")
-    product = _once(shop, Stage.DECODE, key, source.source, run)
+    product = _once(shop, Stage.DECODE, inputs, source.source, run)
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
         raise VideoRejectedError(replace(verdict, source=source.source))
     return product
 
 
-def _decode_settings(config: BuildConfig) -> DecodeSettings:
+def decode_settings(config: BuildConfig) -> DecodeSettings:
     return DecodeSettings(
         clip_seconds=config.clip_seconds, min_last_clip_seconds=config.min_last_clip_seconds,
         max_hours=config.max_hours, caption_frames=config.caption_frames,
@@ -163,8 +179,8 @@ def _decode_settings(config: BuildConfig) -> DecodeSettings:
         jpeg_quality=config.jpeg_quality)
 
 
-def _decode_key(video_id: str, settings: DecodeSettings) -> str:
-    return key_of(decode_video.VERSION, video_id, asdict(settings))
+def _decode_inputs(video_id: str, config: BuildConfig) -> Inputs:
+    return {"version": decode_video.VERSION, "video": video_id, **asdict(decode_settings(config))}
 
 
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
@@ -172,19 +188,21 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     opened = open_decoded(decoded)
     # The product may have been made under another name of the same bytes.
     opened = replace(opened, video=replace(opened.video, source=source.source))
-    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened.video))
+    inputs = {"version": captions.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captioner": shop.captioner.name, "captioner_reads": shop.captioner.depends_on(opened.video)}
 
     def run(folder: Path) -> None:
         _with_usage(shop, folder, lambda: caption_video(shop.captioner, opened, folder))
 
-    return _once(shop, Stage.CAPTIONS, key, source.source, run)
+    return _once(shop, Stage.CAPTIONS, inputs, source.source, run)
 
 
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
     """The clues of a video."""
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
     depends_on = orderer.depends_on() if orderer else None
-    key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer, depends_on)
+    inputs = {"version": clues.VERSION, "video": _video_of(decoded), "decode": decoded.name,
+              "captions": captioned.name, "orderer": shop.config.orderer, "orderer_reads": depends_on}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
@@ -192,7 +210,7 @@ def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path
         _with_usage(shop, folder, lambda: find_clues(
             opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None))
 
-    return _once(shop, Stage.CLUES, key, source.source, run)
+    return _once(shop, Stage.CLUES, inputs, source.source, run)
 
 
 def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path) -> Path:
@@ -200,27 +218,39 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     config = shop.config
     choices = config.model_dump(include={
         "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices)
+    inputs = {"version": questions.VERSION, "video": _video_of(decoded), "decode": decoded.name,
+              "captions": captioned.name, "clues": clued.name, **choices}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
         ask(config, open_decoded(decoded), said, found, folder)
 
-    return _once(shop, Stage.QUESTIONS, key, source.source, run)
+    return _once(shop, Stage.QUESTIONS, inputs, source.source, run)
 
 
-def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path], None]) -> Path:
-    """The product under a key; made by `run` when it is not there yet."""
+def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable[[Path], None]) -> Path:
+    """The product made from these inputs; made by `run` when it is not there yet.
+
+    Raises:
+        StoppedError: it is not there, and the user wants no more to be begun.
+    """
+    key = key_of(inputs)
     product = shop.store.find(stage, key)
     if product is not None:
         shop.journal.say("reused", stage, item, key=key)
         return product
-    shop.journal.say("started", stage, item, key=key)
-    with shop.store.write(stage, key) as folder:
+    if shop.stopping.is_set():
+        raise StoppedError("it was told to stop")
+    with shop.store.write(stage, key, inputs) as folder:
+        shop.journal.say("started", stage, item, key=key)
         run(folder)
     shop.journal.say("done", stage, item, key=key)
     return shop.store.find(stage, key)
+
+
+def _video_of(decoded: Path) -> str:
+    return open_decoded(decoded).video.video_id
 
 
 def _with_usage(shop: Workshop, folder: Path, run: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ brackets in it as JSON: a file name may hold all of them.
 import argparse
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -24,7 +24,7 @@ class ChoiceFileError(Exception):
 
 def read_choices(
     model: type[Choices], parser: argparse.ArgumentParser, argv: Sequence[str], environment: Mapping[str, str],
-    prefix: str = "VICO_",
+    prefix: str = "VICO_", weakest: Callable[[dict[str, Any]], dict[str, Any]] = lambda stronger: {},
 ) -> Choices:
     """Read a command line.
 
@@ -37,6 +37,7 @@ def read_choices(
         argv: the command line without the command.
         environment: `PREFIX` + the field's name in capitals; lists in JSON.
         prefix: of the environment variables.
+        weakest: choices that hold where nothing else is said, from those that are said.
 
     Raises:
         ChoiceFileError: the file of --config is missing or holds no mapping.
@@ -50,7 +51,8 @@ def read_choices(
     parser.add_argument("--config", metavar="FILE", help="a YAML file with any of these choices")
     flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, [])}
     file = _read_yaml(flags.pop("config")) if "config" in flags else {}
-    return model.model_validate(_from_environment(model, environment, prefix) | file | flags)
+    said = _from_environment(model, environment, prefix) | file | flags
+    return model.model_validate(weakest(said) | said)
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:

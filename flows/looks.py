@@ -1,0 +1,119 @@
+"""What `build-vico` tells without building: `--status`, `--explain`, `--plan`. No Prefect, nothing is written."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from schemas.build_config import BuildConfig
+from schemas.choices import read_choices
+
+_LOOKS = {
+    "--status": "how far the build in DIR is: done, running, rejected, left, and the time to go",
+    "--explain": "why each item would run again, like make -n; with sources and choices: what they would change",
+}
+_DONE, _WRONG_CALL = 0, 2
+
+
+class ExplainChoices(BuildConfig):
+    """What can be asked about."""
+
+    sources: list[str] = Field(default_factory=list)
+    explain: str = Field(description="the output folder")
+    json_lines: bool = False
+
+
+def add_looks(parser: argparse.ArgumentParser) -> None:
+    """Have the command's help tell of them."""
+    group = parser.add_argument_group("looking without building")
+    for flag, words in _LOOKS.items():
+        group.add_argument(flag, metavar="DIR", help=words)
+    group.add_argument("--json", dest="json_lines", action="store_true", default=None, help="the same for programs")
+
+
+def look(argv: Sequence[str]) -> int | None:
+    """Answer a command line that asks for a look.
+
+    Returns:
+        The exit code, or None where a build is asked for.
+    """
+    asked = {word.partition("=")[0] for word in argv}
+    if "--status" in asked:
+        return _show_status(argv)
+    if "--explain" in asked:
+        return _explain(argv)
+    return None
+
+
+def _show_status(argv: Sequence[str]) -> int:
+    from flows.build_status import NothingBuiltError, as_json, as_text, read_status
+
+    parser = argparse.ArgumentParser(prog="build-vico", allow_abbrev=False)
+    parser.add_argument("--status", metavar="DIR", required=True, type=Path, help=_LOOKS["--status"])
+    parser.add_argument("--json", action="store_true", help="the same for programs")
+    options = parser.parse_args(argv)
+    try:
+        status = read_status(options.status)
+    except NothingBuiltError as error:
+        return _complain(str(error))
+    print(as_json(status) if options.json else as_text(status, options.status))
+    return _DONE
+
+
+def _explain(argv: Sequence[str]) -> int:
+    from pipeline.build_request import BucketsFixedError, inherited_choices, with_fixed_buckets
+    from pipeline.captioner_file import CaptionFileError
+    from pipeline.catalogue import read_catalogue
+    from pipeline.explain import Explainer
+    from pipeline.sources import SourceError, find_sources
+
+    parser = argparse.ArgumentParser(prog="build-vico", allow_abbrev=False)
+    parser.add_argument("sources", nargs="*", default=None, metavar="SOURCE")
+    parser.add_argument("--json", dest="json_lines", action="store_true", default=None, help="a row a line")
+    choices = read_choices(
+        ExplainChoices, parser, argv, os.environ,
+        weakest=lambda said: inherited_choices(Path(said.get("explain", ".")) / ".work"))
+    out = Path(choices.explain)
+    work = out / ".work"
+    if not choices.sources and not (work / "request.json").is_file():
+        return _complain(f"nothing was built in {out}; name sources to see what building them would do")
+    catalogue = read_catalogue(work)
+    try:
+        sources = catalogue.with_new(find_sources(choices.sources) if choices.sources else [])
+        explainer = Explainer(with_fixed_buckets(choices, work), out, dict(catalogue.video_ids))
+    except (SourceError, CaptionFileError, BucketsFixedError) as error:
+        return _complain(str(error))
+    told = list(explainer.explain(sources))
+    shards = explainer.shards()
+    if choices.json_lines:
+        for one in told:
+            print(json.dumps({"source": one.source, "would_run": one.would_run, "left_out": one.left_out},
+                             ensure_ascii=False))
+        print(json.dumps({"source": None, "would_run": {"shards": shards}, "left_out": ""}))
+        return _DONE
+    _print_explained(told, shards)
+    return _DONE
+
+
+def _print_explained(told: Sequence[Any], shards: dict[str, str]) -> None:
+    for one in told:
+        if one.would_run:
+            print(one.source)
+        for stage, why in one.would_run.items():
+            print(f"  {stage:10} {why}")
+        if one.left_out:
+            print(f"{one.source}\n  is left out: {one.left_out}")
+    for bucket, why in shards.items():
+        print(f"shard {bucket}\n  would be written: {why}")
+    count = sum(bool(one.would_run) for one in told)
+    print(f"{count} of {len(told)} sources would be worked on, {len(told) - count} need nothing")
+
+
+def _complain(words: str) -> int:
+    print(f"build-vico: {words}", file=sys.stderr)
+    return _WRONG_CALL
