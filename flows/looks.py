@@ -20,6 +20,21 @@ _LOOKS = {
 _DONE, _WRONG_CALL = 0, 2
 
 
+class PlanChoices(BuildConfig):
+    """What a plan is made of besides a build's choices."""
+
+    sources: list[str] = Field(default_factory=list)
+    hours: float | None = Field(default=None, gt=0, description="plan for so many hours instead of sources")
+    assume_minutes: float = Field(default=10.0, gt=0, description="length of a video whose length is not known")
+    servers: int = Field(default=1, ge=1, description="model servers")
+    server_requests_per_second: float | None = Field(
+        default=None, gt=0, description="what one of them answers; vllm bench serve tells")
+    image_tokens: int = Field(default=256, ge=1, description="tokens that the model makes of a frame")
+    answer_tokens: int = Field(default=200, ge=1, description="tokens of a caption")
+    rates: str | None = Field(default=None, description="a file of rates, as benchmarks/throughput.py --rates writes")
+    json_lines: bool = False
+
+
 class ExplainChoices(BuildConfig):
     """What can be asked about."""
 
@@ -33,6 +48,9 @@ def add_looks(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("looking without building")
     for flag, words in _LOOKS.items():
         group.add_argument(flag, metavar="DIR", help=words)
+    group.add_argument("--plan", action="store_true", default=None, help=(
+        "what building the sources would take: hours, clips, requests, tokens, cost, disk, wall time; "
+        "build-vico --plan --help names its own choices"))
     group.add_argument("--json", dest="json_lines", action="store_true", default=None, help="the same for programs")
 
 
@@ -47,6 +65,8 @@ def look(argv: Sequence[str]) -> int | None:
         return _show_status(argv)
     if "--explain" in asked:
         return _explain(argv)
+    if "--plan" in asked:
+        return _plan(argv)
     return None
 
 
@@ -97,6 +117,34 @@ def _explain(argv: Sequence[str]) -> int:
         print(json.dumps({"source": None, "would_run": {"shards": shards}, "left_out": ""}))
         return _DONE
     _print_explained(told, shards)
+    return _DONE
+
+
+def _plan(argv: Sequence[str]) -> int:
+    from pipeline.plan import Assumed, Length, RatesError, as_row, as_text, lengths, make_plan, read_rates
+    from pipeline.sources import SourceError, find_sources
+
+    parser = argparse.ArgumentParser(prog="build-vico", allow_abbrev=False)
+    parser.add_argument("sources", nargs="*", default=None, metavar="SOURCE")
+    parser.add_argument("--json", dest="json_lines", action="store_true", default=None, help="as one JSON object")
+    # A plan is made before there is a server; prices and models are what matters of it.
+    choices = read_choices(
+        PlanChoices, parser, [word for word in argv if word != "--plan"], os.environ,
+        weakest=lambda said: {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
+        if "served" in (said.get("captioner"), said.get("orderer")) else {})
+    assumed = Assumed(choices.servers, choices.server_requests_per_second, choices.image_tokens,
+                      choices.answer_tokens, choices.assume_minutes)
+    try:
+        rates = read_rates(Path(choices.rates) if choices.rates else None)
+        if choices.hours:
+            usual = Length(choices.assume_minutes * 60, 1280 * 720 * 24)
+            found: list[Length | None] = [usual] * max(1, round(choices.hours * 60 / choices.assume_minutes))
+        else:
+            found = lengths(find_sources(choices.sources), choices.stall_seconds)
+    except (SourceError, RatesError) as error:
+        return _complain(str(error))
+    plan = make_plan(choices, found, rates, assumed)
+    print(json.dumps(as_row(plan)) if choices.json_lines else as_text(plan, rates))
     return _DONE
 
 
