@@ -88,16 +88,13 @@ class BuildFailedError(Exception):
     """Videos failed by a fault of ours, twice each; their finished stages are kept."""
 
 
-class BuildStoppedError(Exception):
-    """It was told to stop, or the disk is full: finished stages are kept, and the data set is as it was."""
-
-
 @dataclass(frozen=True, slots=True)
 class BuildResult:
     """What a build made."""
 
     out: Path
-    manifest: dict[str, Any]
+    manifest: dict[str, Any] | None
+    """None where it was told to stop, or the disk is full: the data set is as it was."""
     unfinished: int = 0
     """Videos that are left for another run."""
     why_unfinished: str = ""
@@ -124,7 +121,6 @@ def build_vico(
         BucketsFixedError: the output has another number of shards; nothing was done.
         OutputInUseError: another build works on the output.
         BuildFailedError: a fault of ours; run it again to go on.
-        BuildStoppedError: it was told to stop, or there is no room; run it again to go on.
     """
     target = Path(out)
     named = find_sources(sources) if sources else []
@@ -153,7 +149,7 @@ def build_vico(
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
             products, rejected, unfinished = _run_videos(shop, found, runner, catalogue)
         if unfinished and stopping.is_set():
-            raise BuildStoppedError(f"{len(unfinished)} videos are left: {unfinished[0].why}")
+            return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products if product.source.url is not None)

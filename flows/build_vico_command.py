@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from flows.looks import add_looks, look
-from pipeline.no_room import is_no_room
+from pipeline.no_room import is_full, is_no_room
 from schemas.build_config import BuildConfig
 from schemas.choices import ChoiceFileError, read_choices
 from schemas.reasons import Stage
@@ -140,12 +140,12 @@ def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
 
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
-    from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
+    from flows.temporary_prefect import PrefectDidNotStartError, PrefectEndedError, temporary_prefect
 
     out = Path(choices.out)
     try:
         with temporary_prefect(out / ".work" / "prefect"):
-            from flows.build_vico import BuildFailedError, BuildStoppedError, build_vico
+            from flows.build_vico import BuildFailedError, build_vico
             from flows.output_lock import OutputInUseError
 
             try:
@@ -153,20 +153,23 @@ def _build(choices: BuildVicoChoices) -> int:
                     result = build_vico(**choices_of_flow(choices))
             except OutputInUseError as error:
                 return _complain(str(error), WRONG_CALL)
-            except BuildStoppedError as error:
-                return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", STOPPED)
             except BuildFailedError as error:
-                if is_no_room(error):
+                if is_no_room(error) or is_full(out):
                     return _no_room(out)
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
-    except PrefectDidNotStartError as error:
-        return _complain(str(error), OUR_FAULT)
-    except OSError as error:
-        if not is_no_room(error):
+    except (PrefectDidNotStartError, PrefectEndedError) as error:
+        if is_full(out):  # its database lies there too
+            return _no_room(out)
+        return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
+    except Exception as error:
+        if not (is_no_room(error) or is_full(out)):
             raise
         return _no_room(out)
     except KeyboardInterrupt:
         return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
+    if result.manifest is None:
+        return _complain(f"{result.unfinished} videos are left: {result.why_unfinished}\n"
+                         "What is finished is kept; the same command goes on.", STOPPED)
     code = _say_result(result.manifest, out)
     if result.unfinished:
         return _complain(

@@ -23,6 +23,10 @@ class PrefectDidNotStartError(Exception):
     """The temporary server did not come up."""
 
 
+class PrefectEndedError(Exception):
+    """The server ended, or was killed, while it was needed."""
+
+
 @contextlib.contextmanager
 def temporary_prefect(home: Path) -> Iterator[str]:
     """Run a server; inside the block this process, and what it starts, uses it.
@@ -35,6 +39,7 @@ def temporary_prefect(home: Path) -> Iterator[str]:
 
     Raises:
         PrefectDidNotStartError: with the last words of the server.
+        PrefectEndedError: the block failed, and the server is gone.
     """
     home.mkdir(parents=True, exist_ok=True)
     _forget_other_servers()
@@ -52,6 +57,12 @@ def temporary_prefect(home: Path) -> Iterator[str]:
         url = _wait(server, log)
         os.environ["PREFECT_API_URL"] = url
         yield url
+    except PrefectDidNotStartError:
+        raise
+    except Exception as error:
+        if server.poll() is None:
+            raise
+        raise PrefectEndedError(f"the Prefect server ended while it was needed:\n{_last_words(log)}") from error
     finally:
         server.stdin.close()  # the server ends when it reads this
         try:
