@@ -140,7 +140,7 @@ def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
 
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
-    from flows.temporary_prefect import PrefectDidNotStartError, PrefectEndedError, temporary_prefect
+    from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
     out = Path(choices.out)
     try:
@@ -157,7 +157,7 @@ def _build(choices: BuildVicoChoices) -> int:
                 if is_no_room(error) or is_full(out):
                     return _no_room(out)
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
-    except (PrefectDidNotStartError, PrefectEndedError) as error:
+    except PrefectDidNotStartError as error:
         if is_full(out):  # its database lies there too
             return _no_room(out)
         return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
