@@ -20,6 +20,7 @@ $(VENV)/.installed: pyproject.toml
 ifdef VIDEO
 demo: $(VENV)/.installed
 	$(BIN)/build-vico '$(VIDEO)' --out $(DEMO)/film
+	$(BIN)/report-vico $(DEMO)/film
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/film"
 else
 demo: $(VENV)/.installed
@@ -30,15 +31,16 @@ demo: $(VENV)/.installed
 		FROM samples GROUP BY kind ORDER BY kind"
 	$(BIN)/inspect-vico $(DEMO)/vico --sql "SELECT question, options, answer FROM samples \
 		WHERE kind IN ('order_events', 'came_next') ORDER BY kind, sample_id LIMIT 2"
+	$(BIN)/report-vico $(DEMO)/vico
 	@echo "The video: $(DEMO)/sample.mp4   what it shows: $(DEMO)/sample.jsonl"
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/vico"
 endif
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(VENV)/.installed
-	VICO_LONG_TESTS=1 $(BIN)/python -m pytest
+	VICO_LONG_TESTS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

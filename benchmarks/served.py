@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from pipeline.captioner_served import clip_schema
-from pipeline.llm_client import LlmClient, Message, Request
+from pipeline.llm_client import LlmClient, Message, Request, ServerPool
 
 _FRAMES, _SIDE = 8, (448, 796)
 _ANSWER_TOKENS = 64
@@ -68,14 +68,15 @@ def against_stub(in_flight: int, requests: int) -> None:
 
 
 async def _ask_stub(url: str, in_flight: int, requests: int) -> dict[str, Any]:
-    client = LlmClient([url], most_in_flight=in_flight)
+    servers = ServerPool([url], most_in_flight=in_flight)
+    client = LlmClient(servers)
     pictures = _pictures(32)
     # The number in flight has to grow to its limit before it is measured.
     await _ask_all(client, [_request("m", number, pictures) for number in range(3 * in_flight)])
     began, cpu = time.monotonic(), time.process_time()
     done = await _ask_all(client, [_request("m", number, pictures) for number in range(requests)])
     wall, cpu = time.monotonic() - began, time.process_time() - cpu
-    await client.close()
+    await servers.close()
     return {
         "what": "stub", "in_flight": in_flight, "requests": done, "requests_per_s": round(done / wall, 1),
         "of_the_possible": round(done / wall / (in_flight / 2), 3), "cpu_ms_per_request": round(1000 * cpu / done, 2),
@@ -100,11 +101,13 @@ def beside_vllms_client(arguments: argparse.Namespace) -> None:
 
 
 async def _ask_vllm(arguments: argparse.Namespace, asked: Sequence[Request]) -> float:
-    client = LlmClient([arguments.url], key=os.environ.get("VICO_CAPTION_API_KEY"), most_in_flight=arguments.in_flight)
+    servers = ServerPool(
+        [arguments.url], key=os.environ.get("VICO_CAPTION_API_KEY"), most_in_flight=arguments.in_flight)
+    client = LlmClient(servers)
     began = time.monotonic()
     done = await _ask_all(client, asked)
     wall = time.monotonic() - began
-    await client.close()
+    await servers.close()
     return round(done / wall, 3)
 
 

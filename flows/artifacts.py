@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow.dataset
 from prefect.artifacts import (
     create_link_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
+
+_MOST_VIDEOS = 500
 
 
 class ProgressArtifact:
@@ -38,8 +41,20 @@ def publish_summary(out: Path, manifest: dict[str, Any]) -> None:
     create_table_artifact(
         key="build-vico-rejected", description="What was left out, and why",
         table=[{"reason": reason, "rows": rows} for reason, rows in manifest["rejected_by_reason"].items()])
+    create_table_artifact(
+        key="build-vico-videos", description=f"The first {_MOST_VIDEOS} videos", table=_videos(out))
+    page = out / "report" / "index.html"
+    if page.exists():
+        create_link_artifact(
+            key="build-vico-report", link=page.absolute().as_uri(), link_text="report", description="The page")
     create_link_artifact(
         key="build-vico-output", link=out.absolute().as_uri(), link_text=out.name, description="The data set")
+
+
+def _videos(out: Path) -> list[dict[str, Any]]:
+    columns = ["source", "title", "duration_s", "n_clips", "n_frames", "n_samples", "split"]
+    table = pyarrow.dataset.dataset(out / "data" / "videos", format="parquet").head(_MOST_VIDEOS, columns=columns)
+    return table.to_pylist()
 
 
 def publish_served(manifest: dict[str, Any], counts: Mapping[str, Mapping[str, int]]) -> None:
@@ -51,3 +66,12 @@ def publish_served(manifest: dict[str, Any], counts: Mapping[str, Mapping[str, i
         key="build-vico-requests", description="Requests of this run and what came of them",
         table=[{"asked for": role, "what": what, "requests": count}
                for role, some in counts.items() for what, count in sorted(some.items())])
+
+
+def publish_calibration(found: dict[str, Any]) -> None:
+    """How many planted needles came out as clues."""
+    create_table_artifact(
+        key="build-vico-calibration", description="Needles planted in copies of videos, and what became of them",
+        table=[{"what": what, "found": found[name], "of": found[whole]} for what, name, whole in (
+            ("named by the captions", "captioned", "needles"), ("came out as clues", "clues", "needles"),
+            ("pairs in the right order", "pairs_in_order", "pairs"))])

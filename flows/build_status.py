@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.output_lock import running_build
 from pipeline.journal import read_journal
+from pipeline.output_lock import running_build
 from schemas.reasons import Stage
 
 _BEGAN = b'"event": "began"'
@@ -109,21 +109,25 @@ def _follow(status: BuildStatus, lines: list[dict[str, Any]]) -> set[str]:
     """
     begun: set[str] = set()
     worked_on: set[str] = set()
+    through: set[str] = set()
     for line in lines:
         event, stage, item = line["event"], line["stage"], line["item"]
         if event == "planned" and item == "videos":
             status.sources = line["count"]
         elif stage in ("run", "requests", Stage.SHARDS):
             continue
+        elif stage == "video":
+            through.add(item)
+            status.running.pop(item, None)
+            status.done += 1
+            worked_on |= {item} & begun
+        elif item in through and event != "rejected":
+            continue  # its questions are judged once more when all are there
         elif event in ("started", "progress"):
             begun.add(item)
             status.running[item] = (stage, line.get("share", 0.0))
         elif event in ("done", "reused"):
             status.running[item] = (stage, 1.0)
-            if stage == Stage.QUESTIONS:
-                status.running.pop(item)
-                status.done += 1
-                worked_on |= {item} & begun
         elif event == "rejected":
             status.running.pop(item, None)
             status.rejected[line["reason"]] = status.rejected.get(line["reason"], 0) + 1

@@ -17,20 +17,24 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.artifacts import ProgressArtifact, publish_served, publish_summary
+from flows.artifacts import ProgressArtifact, publish_calibration, publish_served, publish_summary
 from flows.ctrl_c import ctrl_c_stops
-from flows.output_lock import only_run
-from pipeline import video_stages
+from pipeline import blind_guesser, needles, video_stages
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.build_request import with_fixed_buckets, write_request
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
 from pipeline.catalogue import Catalogue, address, forget, read_catalogue, write_catalogue
+from pipeline.exclusion import load_exclusion
 from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
+from pipeline.llm_client import ServerRefusesError, ServersDownError
 from pipeline.no_room import is_no_room
+from pipeline.output_lock import only_run
 from pipeline.playlists import sources_in
+from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
@@ -40,7 +44,7 @@ from pipeline.video_stages import VideoRejectedError, Workshop
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
-from schemas.records import Rejection, Source
+from schemas.records import Rejection, Sample, Source
 
 _TASK = {"retries": 1, "retry_delay_seconds": 1, "cache_policy": NO_CACHE, "persist_result": False}
 
@@ -53,12 +57,25 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupWrong:
+    """No request to a model server can succeed as things are set up: nothing to retry, and no use in going on."""
+
+    why: str
+
+
+Outcome = VideoProducts | Rejection | Unfinished | SetupWrong
+"""What becomes of a video."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceMade:
     """What became of a source; no outcome where another source of the same bytes has it."""
 
     source: Source
     video_id: str
-    outcome: VideoProducts | Rejection | Unfinished | None
+    outcome: Outcome | None
+    planted: Outcome | None = None
+    """What became of the copy with planted needles; None where none was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,10 @@ class VideoClaims:
             is_first = video_id not in self._taken
             self._taken.add(video_id)
             return is_first
+
+
+class WrongSetupError(Exception):
+    """A model server refuses everything: wrong key, wrong model, wrong limits. Finished stages are kept."""
 
 
 class BuildFailedError(Exception):
@@ -118,8 +139,10 @@ def build_vico(
     Raises:
         SourceError: a source does not exist; nothing was done.
         CaptionFileError: a caption file cannot be used; nothing was done.
+        ExclusionListError: a list of test videos cannot be used; nothing was done.
         BucketsFixedError: the output has another number of shards; nothing was done.
         OutputInUseError: another build works on the output.
+        WrongSetupError: a model server refuses everything.
         BuildFailedError: a fault of ours; run it again to go on.
     """
     target = Path(out)
@@ -128,11 +151,12 @@ def build_vico(
         store = WorkStore(target)
         store.sweep()
         config = with_fixed_buckets(config or BuildConfig(), store.root)
+        exclusion = load_exclusion(config, target)
         workers = running.enter_context(WorkerPool(config.workers))
         models = running.enter_context(served_models(config, target, stopping))
         if forgotten:
             forget(store.root, forgotten)
-            drop_videos(store, forgotten)
+            drop_videos(store, {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)})
         if rebuild is not None:
             drop_from_stage(store, rebuild)
         catalogue = read_catalogue(store.root)
@@ -142,17 +166,22 @@ def build_vico(
         journal.say("began", "run", "data set")
         write_request(store.root, config)
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
-        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models, fetching, stopping,
-                        catalogue.video_ids)
+        shop = Workshop(
+            config, store, journal, workers, make_captioner(config, models), models, fetching,
+            BuiltInGuesser.load(target / blind_guesser.FILE_NAME), exclusion, stopping, catalogue.video_ids,
+            catalogue.forgotten)
         _plan(shop, len(found), sum(source.url is not None for source in found))
         # Threads that fetch wait while the workers are busy, so that the cache does not run full.
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
             products, rejected, unfinished = _run_videos(shop, found, runner, catalogue)
+        if not unfinished:
+            products, unfinished = _judge_blind(shop, products, target)
         if unfinished and stopping.is_set():
             return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
-            fetching.delete(product.video_id for product in products if product.source.url is not None)
+            fetching.delete(product.video_id for product in products
+                            if product.source.url is not None and not product.is_calibration)
         if models is not None:
             for role, counts in models.counts().items():
                 journal.say("done", "requests", role, counts=counts)
@@ -160,6 +189,8 @@ def build_vico(
         journal.say("done", "run", "data set")
         journal.close()
     publish_summary(target, manifest)
+    if "calibration" in manifest:
+        publish_calibration(manifest["calibration"])
     return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
 
 
@@ -192,6 +223,7 @@ def _run_videos(
     while waiting:
         outcome = _outcome(waiting.popleft())
         outcomes.append(outcome)
+        _raise_if_setup_is_wrong(outcome)
         if isinstance(outcome, SourcesFound):
             fresh = [source for source in outcome.sources if source.url not in named]
             named |= {source.url for source in fresh}
@@ -205,13 +237,44 @@ def _run_videos(
     listed = [row for outcome in outcomes if isinstance(outcome, SourcesFound) for row in outcome.rejected]
     rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
     unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
-    made = [outcome for outcome in outcomes
-            if isinstance(outcome, SourceMade) and outcome.video_id not in catalogue.forgotten]
+    made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
     if not (unfinished and shop.stopping.is_set()):
-        ids = {**catalogue.video_ids, **{address(one.source): one.video_id for one in outcomes
-                                         if isinstance(one, SourceMade)}}
+        ids = {**catalogue.video_ids, **{address(one.source): one.video_id for one in made}}
         write_catalogue(shop.store.root, sources, ids)
+    made = [one for one in made if one.video_id not in catalogue.forgotten]
     return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
+
+
+def _raise_if_setup_is_wrong(outcome: Any) -> None:
+    """Every video that is still waiting would meet the same."""
+    if isinstance(outcome, SourceMade):
+        for one in (outcome.outcome, outcome.planted):
+            if isinstance(one, SetupWrong):
+                raise WrongSetupError(one.why)
+
+
+def _judge_blind(
+    shop: Workshop, products: list[VideoProducts], out: Path
+) -> tuple[list[VideoProducts], list[Unfinished]]:
+    """Train the guesser on the first build that has enough questions, and have it judge them; later ones use it.
+
+    Returns:
+        The products, and what became of those that it could not judge now.
+    """
+    if shop.guesser is not None or shop.config.blind_is_served:
+        return products, []
+    real = [product for product in products if not product.is_calibration]
+    first = sorted(real, key=lambda product: product.video_id)[: blind_guesser.MOST_VIDEOS]
+    guesser = blind_guesser.train(
+        sample for product in first for sample in read_records(product.questions / "samples.json", Sample))
+    if guesser is None:
+        return products, []
+    guesser.save(out / blind_guesser.FILE_NAME)
+    judging = replace(shop, guesser=guesser)
+    judged = [(product, questions_task(judging, product.source, product.decoded, product.captions, product.clues))
+              for product in products]
+    return ([replace(product, questions=asked) for product, asked in judged if isinstance(asked, Path)],
+            [asked for _, asked in judged if isinstance(asked, Unfinished)])
 
 
 def _plan(shop: Workshop, count: int, fetches: int) -> None:
@@ -236,12 +299,18 @@ def _one_source_each(
         outcome = next(one.outcome for one in (first, *others) if one.outcome is not None)
         if first.outcome is None and isinstance(outcome, VideoProducts):
             outcome = make_video(shop, first.source, video_id)
-        if isinstance(outcome, Rejection):
-            rejected.append(replace(outcome, source=first.source.source))
-        elif isinstance(outcome, Unfinished):
-            unfinished.append(outcome)
-        else:
-            products.append(outcome)
+        planted = next((one.planted for one in (first, *others) if one.planted is not None), None)
+        if first.outcome is None and isinstance(planted, VideoProducts):
+            planted = make_planted(shop, first.source, video_id)
+        for made_of_it in (outcome, planted):
+            if isinstance(made_of_it, Rejection):
+                rejected.append(replace(made_of_it, source=first.source.source))
+            elif isinstance(made_of_it, Unfinished):
+                unfinished.append(made_of_it)
+            elif isinstance(made_of_it, SetupWrong):
+                raise WrongSetupError(made_of_it.why)
+            elif made_of_it is not None:
+                products.append(made_of_it)
         rejected.extend(Rejection(
             stage=Stage.SOURCES, reason=Reason.SAME_BYTES, source=other.source.source, video_id=video_id,
             detail=f"the same file as {first.source.source}") for other in others)
@@ -274,34 +343,55 @@ def make_source(
         video_id = identify_task(shop, source)
         if isinstance(video_id, Rejection | Unfinished):
             return video_id
-        return SourceMade(source, video_id, make_video(shop, source, video_id) if claims.take(video_id) else None)
+        return _made(shop, source, video_id, claims)
     fetched = fetch_task(shop, source)
     if isinstance(fetched, Rejection | Unfinished):
         return fetched
     if isinstance(fetched, Listing):
         return SourcesFound(*sources_in(source, fetched, shop.config.max_playlist))
     with fetched:
-        is_first = claims.take(fetched.video_id)
-        outcome = make_video(shop, fetched.source, fetched.video_id) if is_first else None
-    return SourceMade(fetched.source, fetched.video_id, outcome)
+        return _made(shop, fetched.source, fetched.video_id, claims)
 
 
-def make_video(shop: Workshop, source: Source, video_id: str) -> VideoProducts | Rejection | Unfinished:
+def _made(shop: Workshop, source: Source, video_id: str, claims: VideoClaims) -> SourceMade:
+    """A video, and its copy with planted needles where it is to have one."""
+    if video_id in shop.forgotten or not claims.take(video_id):
+        shop.journal.say("done", "video", source.source)
+        return SourceMade(source, video_id, None)
+    outcome = make_video(shop, source, video_id)
+    has_copy = isinstance(outcome, VideoProducts) and video_stages.id_of_planted(shop, video_id) is not None
+    planted = make_planted(shop, source, video_id) if has_copy else None
+    if isinstance(outcome, VideoProducts) and not isinstance(planted, Unfinished | SetupWrong):
+        shop.journal.say("done", "video", source.source)
+    return SourceMade(source, video_id, outcome, planted)
+
+
+def make_video(shop: Workshop, source: Source, video_id: str) -> Outcome:
     """All stages of one video, one after another; each is a task of its own with a retry of its own."""
-    decoded = decode_task(shop, source, video_id)
+    return _stages(shop, source, video_id, decode_task(shop, source, video_id))
+
+
+def make_planted(shop: Workshop, source: Source, video_id: str) -> Outcome:
+    """The same for the copy of a video that has needles planted in it, under an id of its own."""
+    copy_id = video_stages.id_of_planted(shop, video_id)
+    return _stages(shop, source, copy_id, decode_planted_task(shop, source, copy_id))
+
+
+def _stages(shop: Workshop, source: Source, video_id: str, decoded: Path | Rejection | Unfinished) -> Outcome:
+    """What follows the decode."""
     if isinstance(decoded, Rejection | Unfinished):
         return decoded
     left_out = judge_task(shop, source, video_id, decoded)
     if left_out is not None:
         return left_out
     captioned = caption_task(shop, source, decoded)
-    if isinstance(captioned, Unfinished):
+    if isinstance(captioned, Unfinished | SetupWrong):
         return captioned
     clued = clues_task(shop, source, decoded, captioned)
-    if isinstance(clued, Unfinished):
+    if isinstance(clued, Unfinished | SetupWrong):
         return clued
     asked = questions_task(shop, source, decoded, captioned, clued)
-    if isinstance(asked, Unfinished):
+    if isinstance(asked, Unfinished | SetupWrong):
         return asked
     return VideoProducts(video_id, source, decoded, captioned, clued, asked)
 
@@ -312,6 +402,12 @@ def decode_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejecti
     return _or_rejection(video_stages.decode, shop, source, Stage.DECODE, video_id)
 
 
+@task(name="decode-planted", task_run_name="decode {source.source} with needles", **_TASK)
+def decode_planted_task(shop: Workshop, source: Source, video_id: str) -> Path | Rejection | Unfinished:
+    """The same of a copy with planted needles."""
+    return _or_rejection(video_stages.decode_planted, shop, source, Stage.DECODE, video_id)
+
+
 @task(name="quality", task_run_name="quality {source.source}", **_TASK)
 def judge_task(shop: Workshop, source: Source, video_id: str, decoded: Path) -> Rejection | None:
     """The quality gates."""
@@ -319,13 +415,13 @@ def judge_task(shop: Workshop, source: Source, video_id: str, decoded: Path) -> 
 
 
 @task(name="captions", task_run_name="captions {source.source}", **_TASK)
-def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished:
+def caption_task(shop: Workshop, source: Source, decoded: Path) -> Path | Unfinished | SetupWrong:
     """What happens in each clip."""
     return _or_rejection(video_stages.caption, shop, source, Stage.CAPTIONS, decoded)
 
 
 @task(name="clues", task_run_name="clues {source.source}", **_TASK)
-def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished:
+def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path | Unfinished | SetupWrong:
     """What can be found again."""
     return _or_rejection(video_stages.clue, shop, source, Stage.CLUES, decoded, captioned)
 
@@ -333,7 +429,7 @@ def clues_task(shop: Workshop, source: Source, decoded: Path, captioned: Path) -
 @task(name="questions", task_run_name="questions {source.source}", **_TASK)
 def questions_task(
     shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path
-) -> Path | Unfinished:
+) -> Path | Unfinished | SetupWrong:
     """Questions with their answers."""
     return _or_rejection(video_stages.question, shop, source, Stage.QUESTIONS, decoded, captioned, clued)
 
@@ -345,7 +441,7 @@ def write_shards_task(
     """The tables."""
     shop.journal.say("started", Stage.SHARDS, "data set")
     said = shop.config.without_machine() | {"captions": describe_files(shop.config.captions)}
-    manifest = write_shards(shop.config, said, products, rejected, out, shop.store)
+    manifest = write_shards(shop.config, said, products, rejected, out, shop.store, shop.exclusion)
     shop.journal.say("done", Stage.SHARDS, "data set")
     return manifest
 
@@ -360,7 +456,7 @@ def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stag
     except VideoRejectedError as left_out:
         shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
-    except StoppedError as stopped:
+    except (StoppedError, ServersDownError) as stopped:
         shop.journal.say("left", stage, source.source, why=str(stopped))
         return Unfinished(str(stopped))
     except OSError as error:
@@ -368,3 +464,5 @@ def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stag
             raise
         shop.stopping.set()
         return Unfinished(f"there is no room for its products ({error.strerror})")
+    except ServerRefusesError as refused:
+        return SetupWrong(str(refused))

@@ -35,6 +35,8 @@ class BuildVicoChoices(BuildConfig):
         description="do one stage again, and what follows from it")] = None
     forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
         default_factory=list, description="ids of videos to take out of every table and to keep out")
+    log_json: Annotated[bool, Field(
+        description="tell of progress as JSON on stderr, an object a line, in place of bars")] = False
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -94,12 +96,13 @@ def _of_last_build(stronger: dict[str, Any]) -> dict[str, Any]:
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
-    from flows.output_lock import OutputInUseError, only_run
     from pipeline.answer_store import AnswersMissingError, answers_in
     from pipeline.build_request import BucketsFixedError, with_fixed_buckets
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
+    from pipeline.exclusion import ExclusionListError, load_exclusion
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
+    from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
     work = Path(choices.out) / ".work"
@@ -110,14 +113,15 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             find_sources(choices.sources)
         with_fixed_buckets(choices, work)
         make_captioner(choices)
+        load_exclusion(choices, Path(choices.out))
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
-    except (SourceError, CaptionFileError, FetchChoiceError, AnswersMissingError, BucketsFixedError,
-            OutputInUseError) as error:
+    except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
+            BucketsFixedError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
@@ -145,13 +149,13 @@ def _build(choices: BuildVicoChoices) -> int:
     out = Path(choices.out)
     try:
         with temporary_prefect(out / ".work" / "prefect"):
-            from flows.build_vico import BuildFailedError, build_vico
-            from flows.output_lock import OutputInUseError
+            from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
+            from pipeline.output_lock import OutputInUseError
 
             try:
-                with ProgressBars(out / ".work" / "journal.jsonl"):
+                with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
-            except OutputInUseError as error:
+            except (OutputInUseError, WrongSetupError) as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
                 if is_no_room(error) or is_full(out):
@@ -195,7 +199,11 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
             print(f"  {count:6} {reason}")
     if "served" in manifest:
         _say_served(manifest["served"])
-    print(f"in {out}; look at it with: inspect-vico {out}")
+    if "calibration" in manifest:
+        found = manifest["calibration"]
+        print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
+              f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
+    print(f"in {out}; look at it with: report-vico {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE

@@ -89,6 +89,7 @@ def _explain(argv: Sequence[str]) -> int:
     from pipeline.build_request import BucketsFixedError, inherited_choices, with_fixed_buckets
     from pipeline.captioner_file import CaptionFileError
     from pipeline.catalogue import read_catalogue
+    from pipeline.exclusion import ExclusionListError
     from pipeline.explain import Explainer
     from pipeline.sources import SourceError, find_sources
 
@@ -105,8 +106,8 @@ def _explain(argv: Sequence[str]) -> int:
     catalogue = read_catalogue(work)
     try:
         sources = catalogue.with_new(find_sources(choices.sources) if choices.sources else [])
-        explainer = Explainer(with_fixed_buckets(choices, work), out, dict(catalogue.video_ids))
-    except (SourceError, CaptionFileError, BucketsFixedError) as error:
+        explainer = Explainer(with_fixed_buckets(choices, work), out, catalogue)
+    except (SourceError, CaptionFileError, ExclusionListError, BucketsFixedError) as error:
         return _complain(str(error))
     told = list(explainer.explain(sources))
     shards = explainer.shards()

@@ -1,11 +1,23 @@
-"""Progress of a build on a terminal, read from the journal: a bar per stage; plain lines elsewhere."""
+"""Progress of a build, read from the journal: a bar per stage on a terminal, plain lines elsewhere, or JSON."""
 
+import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from pipeline.journal import read_journal
 from schemas.reasons import Stage
@@ -15,17 +27,29 @@ _ORDER = tuple(Stage)
 _REFRESH_S = 0.3
 
 
-class ProgressBars:
-    """Follows a journal in a thread for the time of a block."""
+class _Rate(ProgressColumn):
+    """How many an hour get through a stage."""
 
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
+    def render(self, task: Task) -> Text:
+        return Text(f"{3600 * task.speed:,.0f}/h" if task.speed else "")
+
+
+class ProgressBars:
+    """Follows a journal in a thread for the time of a block.
+
+    Args:
+        journal: the journal's file, which may not be there yet.
+        as_json: copy its lines to stderr, one JSON object each, in place of bars and words.
+    """
+
+    def __init__(self, journal: Path, as_json: bool = False) -> None:
+        self._journal, self._as_json = journal, as_json
         self._offset = journal.stat().st_size if journal.exists() else 0
         self._console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn(),
             TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=self._console,
-            disable=not self._console.is_terminal)
+            disable=as_json or not self._console.is_terminal)
         self._bars = {stage: self._progress.add_task(stage, total=None, note="") for stage in _STAGES}
         self._shares: dict[str, dict[str, float]] = {stage: {} for stage in _STAGES}
         self._rejected = 0
@@ -55,6 +79,9 @@ class ProgressBars:
             self._show(line)
 
     def _show(self, line: dict[str, Any]) -> None:
+        if self._as_json:
+            print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+            return
         event, stage, item = line["event"], line["stage"], line["item"]
         if event == "planned":
             self._plan(item, line["count"])

@@ -26,7 +26,7 @@ from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.vision import check_visual_tokens
 from model.visual_reader import VisualReader
-from model.window_layout import Step, Text, Visual, plan_steps, vst_count
+from model.window_layout import Step, Text, Visual, kept_count, plan_steps
 
 if TYPE_CHECKING:
     from model.modeling_video_xl import VideoXLForConditionalGeneration
@@ -268,11 +268,11 @@ class Memory:
         return memory
 
     def vst_frames(self) -> list[tuple[int, int]]:
-        """For each kept VST of a finished window the first and the last frame whose tokens it closes."""
+        """For each kept VST (at ratio 1: visual token) of a finished window its first and last frame."""
         spans = []
         start, per_frame = 0, self._model.config.tokens_per_crop
         for tokens, ratio in zip(self.state.window_tokens, self.state.window_ratios, strict=True):
-            for index in range(vst_count(tokens, ratio)):
+            for index in range(kept_count(tokens, ratio)):
                 first = start + index * ratio
                 last = start + min((index + 1) * ratio, tokens) - 1
                 spans.append((first // per_frame, last // per_frame))
@@ -301,7 +301,7 @@ class Memory:
         rank = len(rows)
         for tokens, ratio in zip(lengths, ratios, strict=True):
             steps += plan_steps([Visual(tokens, (ratio,))], self._model.config.window_tokens, rank)
-            rank += vst_count(tokens, ratio)
+            rank += kept_count(tokens, ratio)
         no_text = torch.empty(0, dtype=torch.long)
         reader = VisualReader(iter(()), self._model.model.encode, tokens_VC)
         self._model.model.run_pass([steps], no_text, reader, [rows], self.state.positions, keep=True)

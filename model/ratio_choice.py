@@ -26,6 +26,9 @@ class DrawnRatio:
         self.choices = tuple(choices)
         self.generator = generator
 
+    def __repr__(self) -> str:
+        return f"DrawnRatio({self.choices})"
+
     def draw(self, window_length: int) -> int:
         """Ratio for the next window of `window_length` visual tokens.
 
@@ -49,10 +52,10 @@ RatioChoice = int | Sequence[int] | DrawnRatio
 
 
 def check_ratio(ratio: RatioChoice, config: VideoXLConfig) -> None:
-    """Refuse ratios that the model was not made for.
+    """Refuse ratios that the model was not made for. Ratio 1, no compression, needs nothing of the model.
 
     Raises:
-        ValueError: names the ratios that are not in `config.ratios`.
+        ValueError: names a ratio that is neither 1 nor in `config.ratios`.
         TypeError: `ratio` is none of the accepted kinds.
     """
     if isinstance(ratio, DrawnRatio):
@@ -63,9 +66,9 @@ def check_ratio(ratio: RatioChoice, config: VideoXLConfig) -> None:
         asked = ratio
     else:
         raise TypeError(f"ratio must be an integer, a sequence with one per window, or a DrawnRatio, not {ratio!r}")
-    wrong = [value for value in asked if value not in config.ratios]
+    wrong = [value for value in asked if value != 1 and value not in config.ratios]
     if wrong:
-        raise ValueError(f"compression ratio {wrong[0]!r} is not one of {config.ratios}: choose one of these")
+        raise ValueError(f"compression ratio {wrong[0]!r} is not one of {config.ratios}: choose one of these, or 1")
 
 
 def ratio_per_window(ratio: RatioChoice, tokens: int, config: VideoXLConfig) -> tuple[int, ...]:

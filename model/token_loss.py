@@ -1,5 +1,9 @@
 """The loss of a batch."""
 
+# ruff: noqa: N815 (names end in the shape of the tensor)
+
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -8,13 +12,27 @@ IGNORED_LABEL = -100
 """The label of what has none."""
 
 
-def token_loss(
-    logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
-) -> Tensor:
-    """Mean cross entropy over the labelled tokens of a batch.
+@dataclass(frozen=True, slots=True)
+class LabelledTokens:
+    """The L labelled tokens of a batch, row by row: where they stand, and where they are predicted."""
+
+    row_L: Tensor
+    column_L: Tensor
+    predicted_at_L: Tensor
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy of each, [L], in float32 at least; `logits` [batch, ids, vocabulary]."""
+        predicted = logits[self.row_L.to(logits.device), self.predicted_at_L.to(logits.device)]
+        wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
+        return cross_entropy(wide, labels[self.row_L, self.column_L].to(logits.device), reduction="none")
+
+
+def labelled_tokens(
+    labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
+) -> LabelledTokens:
+    """Which tokens of a batch are learned, and from where.
 
     Args:
-        logits: [batch, ids, vocabulary].
         labels: [batch, ids]; a token's label is predicted by the id before it. The first token of a packed
             question is predicted by the last id that the questions share, the first of a sample by nothing.
         attention_mask, question_ids: see `VideoXLForConditionalGeneration.forward`.
@@ -30,9 +48,16 @@ def token_loss(
         # In front of a sample's first token there is nothing, or padding, which predicts nothing.
         counted &= attention_mask.to(labels.device).bool().gather(1, before.clamp(min=0))
     row, column = counted.nonzero(as_tuple=True)
-    predicted = logits[row.to(logits.device), before[row, column].to(logits.device)]
-    wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
-    return cross_entropy(wide, labels[row, column].to(logits.device))
+    return LabelledTokens(row, column, before[row, column])
+
+
+def token_loss(
+    logits: Tensor, labels: Tensor, attention_mask: Tensor | None = None, question_ids: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy over the labelled tokens of a batch; arguments as for `labelled_tokens`, and `logits`
+    [batch, ids, vocabulary].
+    """
+    return labelled_tokens(labels, attention_mask, question_ids).cross_entropy(logits, labels).mean()
 
 
 def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:

@@ -4,7 +4,8 @@ A stream is a list of parts: text, and spans of visual tokens. It is worked off 
 
 * A text step holds all tokens of a text part. All its keys and values are kept.
 * A window step holds at most `window_tokens` visual tokens with a VST (visual summarization token) after
-  every `ratio` of them. Only the keys and values of its VSTs are kept.
+  every `ratio` of them. Only the keys and values of its VSTs are kept. At ratio 1 nothing is compressed: the
+  window holds no VST, and all its keys and values are kept, as if its tokens were text.
 
 The tokens and VSTs of a step are its *slots*. What was kept before a step, in stream order, is numbered from
 0: the number is a kept token's *rank*. A step that begins when M tokens are kept gives its slots the
@@ -49,7 +50,7 @@ class Step:
 
     Attributes:
         tokens: text or visual tokens, VSTs not counted.
-        vst_slots: slots that are VSTs, ascending; empty for text.
+        vst_slots: slots that are VSTs, ascending; empty for text and at ratio 1.
         is_window: whether the tokens are visual.
         first_rank: how many kept tokens stand before this step (M above).
         keeps: whether the step leaves anything for later steps.
@@ -71,7 +72,7 @@ class Step:
         """Slots whose keys and values are kept."""
         if not self.keeps:
             return ()
-        return self.vst_slots if self.is_window else range(self.slots)
+        return self.vst_slots or range(self.slots)
 
 
 def window_lengths(tokens: int, window_tokens: int) -> list[int]:
@@ -80,13 +81,17 @@ def window_lengths(tokens: int, window_tokens: int) -> list[int]:
     return [window_tokens] * full + ([rest] if rest else [])
 
 
-def vst_count(tokens: int, ratio: int) -> int:
-    """VSTs of a window of `tokens` visual tokens; see the note on short windows at the top."""
+def kept_count(tokens: int, ratio: int) -> int:
+    """What a window of `tokens` visual tokens leaves: its VSTs, or at ratio 1 its tokens; see also the note on short
+    windows at the top.
+    """
     return max(1, tokens // ratio)
 
 
 def vst_slots(tokens: int, ratio: int) -> tuple[int, ...]:
-    """Slots of the VSTs of a window: one behind every `ratio` visual tokens."""
+    """Slots of the VSTs of a window: one behind every `ratio` visual tokens; none at ratio 1."""
+    if ratio == 1:
+        return ()
     if tokens < ratio:
         return (tokens,)
     return tuple(range(ratio, (tokens // ratio) * (ratio + 1), ratio + 1))
@@ -112,9 +117,8 @@ def plan_steps(parts: Sequence[Part], window_tokens: int, first_rank: int = 0) -
                 f"{len(part.ratios)} ratios were given: give one ratio for all windows or one for each"
             )
         for tokens, ratio in zip(lengths, part.ratios, strict=True):
-            slots = vst_slots(tokens, ratio)
-            steps.append(Step(tokens, slots, True, rank, keeps=True))
-            rank += len(slots)
+            steps.append(Step(tokens, vst_slots(tokens, ratio), True, rank, keeps=True))
+            rank += kept_count(tokens, ratio)
     return steps
 
 

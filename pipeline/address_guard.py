@@ -7,6 +7,7 @@ processes that do nothing else.
 """
 
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 from pipeline.private_networks import may_reach
 
+_MEMORY_BYTES = 2 << 30
+"""The last net, for what unpacks to more than it seems."""
 _SCHEMES = frozenset({"http", "https", "data"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -50,8 +53,9 @@ _installed = False
 
 
 def guard(permissions: Permissions) -> None:
-    """Hold this process to these permissions from now on; a later call replaces them, nothing lifts them."""
+    """Hold this process to these permissions, and to 2 GB; a later call replaces them, nothing lifts them."""
     global _permissions, _installed
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     _proxy_addresses.clear()
     if permissions.proxy is not None:
         _proxy_addresses.update(_resolve(permissions.proxy))
@@ -92,12 +96,13 @@ def _check_request(permissions: Permissions, url: str, *_: Any) -> None:
 
 
 def _check_open(permissions: Permissions, path: Any, mode: Any, flags: Any) -> None:
-    if isinstance(path, int) or not _writes(mode, flags):
-        return
-    _check_place(permissions, path)
+    if _writes(mode, flags):
+        _check_place(permissions, path)
 
 
 def _check_place(permissions: Permissions, path: Any, *_: Any) -> None:
+    if isinstance(path, int):
+        return  # it was looked at when it was opened
     place = os.path.realpath(os.fsdecode(path))
     if place != os.devnull and not Path(place).is_relative_to(os.path.realpath(permissions.folder)):
         raise ForbiddenError(f"a fetching process writes to its own folder only, not to {os.path.basename(place)!r}")
@@ -148,6 +153,10 @@ _CHECKS: dict[str, Callable[..., None]] = {
     "open": _check_open,
     "os.mkdir": _check_place,
     "os.remove": _check_place,
+    "os.rmdir": _check_place,
+    "os.truncate": _check_place,
+    "os.chmod": _check_place,
+    "os.chown": _check_place,
     "os.rename": _check_both_places,
     "os.link": _check_both_places,
     "os.symlink": _forbid,

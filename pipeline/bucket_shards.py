@@ -4,7 +4,6 @@ Product (a folder): `{table}.parquet` for the tables that are cut into buckets, 
 videos are as they were is found, not written: growing a data set rewrites what it changes and nothing else.
 """
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -14,22 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.shard_files import FramesFile, describe_shard, write_rows
 from pipeline.source_subtitles import subtitles_of
-from pipeline.splits import bucket_of, split_of
+from pipeline.splits import bucket_of
 from pipeline.table_rows import VideoProducts, count_frames, rows_of
 from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Stage
-from schemas.tables import SCHEMA_VERSION, TABLES, with_footer
+from schemas.tables import SCHEMA_VERSION
 
 VERSION = "1"
 BUCKETED = ("videos", "clips", "clues", "samples", "frames")
 
-_GROUP_BYTES = 32 << 20
-_LARGEST_GROUP_BYTES = 64 << 20
 _IDS = {"videos": "video_id", "clips": "clip_id", "clues": "clue_id", "samples": "sample_id"}
 
 Place = tuple[str, int]
@@ -40,7 +37,7 @@ def into_buckets(config: BuildConfig, videos: Sequence[VideoProducts]) -> dict[P
     """The videos of each bucket that has any, by their ids."""
     buckets: dict[Place, list[VideoProducts]] = {}
     for video in sorted(videos, key=lambda video: video.video_id):
-        place = (split_of(video.video_id, config.test_share), bucket_of(video.video_id, config.buckets))
+        place = (video.split(config.test_share), bucket_of(video.video_id, config.buckets))
         buckets.setdefault(place, []).append(video)
     return dict(sorted(buckets.items()))
 
@@ -64,21 +61,6 @@ def write_bucket(config: BuildConfig, videos: Sequence[VideoProducts], store: Wo
             _write_tables(config, videos, folder)
     product = store.find(Stage.SHARDS, key)
     return product, json.loads((product / "summary.json").read_text(encoding="utf-8"))
-
-
-def write_rows(path: Path, table: str, rows: list[dict[str, Any]]) -> None:
-    """A shard of a table from its rows."""
-    with _open_writer(path, table) as writer:
-        columns = [{name: row.get(name) for name in TABLES[table].names} for row in rows]
-        if columns:  # an empty row group is more than the `datasets` library can read
-            writer.write_table(pa.Table.from_pylist(columns, schema=with_footer(table)))
-
-
-def describe_shard(path: Path, table: str) -> dict[str, Any]:
-    """What the manifest says of a file besides its path."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"table": table, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size, "sha256": digest}
 
 
 def _made_from(video: VideoProducts) -> list[str]:
@@ -108,35 +90,7 @@ def _summary(folder: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
 
 
 def _write_frames(path: Path, videos: Sequence[VideoProducts]) -> None:
-    """Row groups end at the first video boundary after 32 MiB, so that a reader reads a video once.
-
-    A video of more than 64 MiB has several groups of its own: one group for ten hours of film would
-    hold a gigabyte in the memory of writer and reader.
-    """
-    with _open_writer(path, "frames") as writer:
-        group: list[pa.RecordBatch] = []
-        size = 0
+    with FramesFile(path) as frames:
         for video in videos:
-            if count_frames(video) == 0:
-                continue
-            for batch in pq.ParquetFile(video.decoded / "frames.parquet").iter_batches(batch_size=64):
-                if size > _LARGEST_GROUP_BYTES:
-                    size = _flush(writer, group)
-                group.append(batch)
-                size += batch.nbytes
-            if size > _GROUP_BYTES:
-                size = _flush(writer, group)
-        if group:
-            _flush(writer, group)
-
-
-def _flush(writer: pq.ParquetWriter, group: list[pa.RecordBatch]) -> int:
-    table = pa.Table.from_batches(group).cast(with_footer("frames"))
-    writer.write_table(table, row_group_size=len(table))
-    group.clear()
-    return 0
-
-
-def _open_writer(path: Path, table: str) -> pq.ParquetWriter:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return pq.ParquetWriter(path, with_footer(table), compression="zstd", write_page_index=True)
+            if count_frames(video):
+                frames.add_video(pq.ParquetFile(video.decoded / "frames.parquet").iter_batches(batch_size=64))

@@ -60,9 +60,9 @@ class FileCaptioner:
             for row in _read(Path(path)):
                 self._rows[row.video].append(row)
 
-    def depends_on(self, video: Video) -> Any:
+    def depends_on(self, decoded: DecodedVideo) -> Any:
         """The rows about this video: a change elsewhere in the files asks for nothing again."""
-        return [row.model_dump() for row in self._rows_of(video)]
+        return [row.model_dump() for row in self._rows_of(decoded.video)]
 
     def caption(self, decoded: DecodedVideo) -> tuple[list[Caption], list[Rejection]]:
         """Rows sorted into the clips they lie in."""

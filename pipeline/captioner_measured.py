@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.captioner import DecodedVideo
 from pipeline.colour_names import COLOUR_NAMES
-from schemas.records import Caption, Clip, Measures, Rejection, Video
+from schemas.records import Caption, Clip, Measures, Rejection
 
 _DARK, _BRIGHT = 0.25, 0.6
 _CHANGE = 0.12
@@ -23,7 +23,7 @@ class MeasuredCaptioner:
     name = "measured"
     _VERSION = "1"
 
-    def depends_on(self, video: Video) -> str:
+    def depends_on(self, decoded: DecodedVideo) -> str:
         """The version of its wording."""
         return self._VERSION
 

@@ -6,7 +6,7 @@ answer runs on. What cannot be used, the model being told why, becomes a rejecti
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -14,21 +14,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.answer_reading import Line, UnusableAnswerError, read_answer
 from pipeline.captioner import DecodedVideo
+from pipeline.captioner_file import FileCaptioner
 from pipeline.decode_video import read_jpegs
 from pipeline.llm_client import Message, Part, Request
 from pipeline.prompt_files import load_prompt
 from pipeline.sentences import telling_words
 from pipeline.served_models import Question, Reply, ServedModels
+from pipeline.subtitles import in_clip
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
-from schemas.records import Caption, Clip, KeyEvent, Rejection, Subtitle, Video
+from schemas.records import Caption, Clip, KeyEvent, Rejection, Subtitle
 
 PROMPT, SUBTITLES = "caption.v1", "caption_subtitles.v1"
 _REPEATED_FROM = 3
 """Clips with different pictures of which the same was said word for word: then none of it is believed."""
 
-SubtitlesOf = Callable[[Video, float, float], list[Subtitle]]
-"""The subtitles of a video that fall into a stretch, seconds."""
+_MOST_HINTS = 3000
+"""Letters of subtitles shown with a clip: four times what can be spoken in one of 14 s."""
 
 
 class EventAnswer(BaseModel):
@@ -58,16 +60,21 @@ class ServedCaptioner:
 
     name = "served"
 
-    def __init__(self, config: BuildConfig, models: ServedModels | None, subtitles_of: SubtitlesOf) -> None:
-        """Nothing is asked yet; `models` may be None where nothing will be."""
+    def __init__(self, config: BuildConfig, models: ServedModels | None, given: FileCaptioner) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            config: the choices.
+            models: whom to ask; may be None where nothing will be.
+            given: caption files, whose subtitles stand above those that came with a video.
+        """
         self._model, self._max_tokens, self._temperature = (
             config.caption_model, config.caption_tokens, config.temperature)
-        self._models, self._subtitles_of = models, subtitles_of
+        self._models, self._given = models, given
 
-    def depends_on(self, video: Video) -> Any:
+    def depends_on(self, decoded: DecodedVideo) -> Any:
         """Prompt, schema, model and parameters, and what the subtitles say."""
-        subtitles = [[line.start_s, line.end_s, line.text]
-                     for line in self._subtitles_of(video, 0.0, video.duration_s)]
+        subtitles = [[line.start_s, line.end_s, line.text, line.auto] for line in self._subtitles(decoded)]
         return [load_prompt(PROMPT).text, load_prompt(SUBTITLES).text, clip_schema(1), self._model, self._max_tokens,
                 self._temperature, subtitles]
 
@@ -78,7 +85,8 @@ class ServedCaptioner:
             StoppedError, ServerRefusesError, ServersDownError: the video has to wait.
         """
         asked: list[Clip] = []
-        replies = self._models.replies(self._questions(decoded, asked))
+        subtitles = self._subtitles(decoded)
+        replies = self._models.replies(self._questions(decoded, subtitles, asked))
         repeated = _repeated(replies)
         shown = {clip.clip_index for clip in asked}
         captions, rejected = [], [
@@ -90,10 +98,12 @@ class ServedCaptioner:
             elif _said(reply.value) in repeated:
                 rejected.append(_rejection(clip, Reason.CAPTION_REPEATED, _said(reply.value), None))
             else:
-                captions.append(self._caption(decoded.video, clip, reply))
+                captions.append(self._caption(subtitles, clip, reply))
         return captions, rejected
 
-    def _questions(self, decoded: DecodedVideo, asked: list[Clip]) -> Iterator[Question]:
+    def _questions(
+        self, decoded: DecodedVideo, subtitles: list[Subtitle], asked: list[Clip]
+    ) -> Iterator[Question]:
         """A question per clip that has frames; `asked` grows with them."""
         clips = {clip.clip_index: clip for clip in decoded.clips}
         for index, frames in groupby(read_jpegs(decoded.folder), key=lambda frame: frame[0]):
@@ -101,12 +111,12 @@ class ServedCaptioner:
                 clip = clips[index]
                 asked.append(clip)
                 pictures = [(seconds - clip.start_s, jpeg) for _, seconds, jpeg in frames]
-                yield self._question(decoded.video, clip, pictures)
+                yield self._question(in_clip(subtitles, clip.start_s, clip.end_s), clip, pictures)
 
-    def _question(self, video: Video, clip: Clip, pictures: list[tuple[float, bytes]]) -> Question:
+    def _question(self, subtitles: list[Subtitle], clip: Clip, pictures: list[tuple[float, bytes]]) -> Question:
         seconds = clip.end_s - clip.start_s
         parts: list[Part] = [load_prompt(PROMPT).fill(
-            frame_count=str(len(pictures)), seconds=f"{seconds:.1f}", subtitles=self._hints(video, clip))]
+            frame_count=str(len(pictures)), seconds=f"{seconds:.1f}", subtitles=_hints(subtitles, clip))]
         for number, (at_s, jpeg) in enumerate(pictures, start=1):
             parts += [f"Frame {number}, at {max(0.0, at_s):.1f} s:", jpeg]
         request = Request(
@@ -114,19 +124,26 @@ class ServedCaptioner:
             schema=clip_schema(math.ceil(seconds)), max_tokens=self._max_tokens, temperature=self._temperature)
         return Question("captions", PROMPT, request, lambda text: _read(text, math.ceil(seconds)))
 
-    def _hints(self, video: Video, clip: Clip) -> str:
-        lines = [f"{max(0.0, line.start_s - clip.start_s):.0f} s: {line.text}"
-                 for line in self._subtitles_of(video, clip.start_s, clip.end_s)]
-        return load_prompt(SUBTITLES).fill(lines="\n".join(lines)) if lines else ""
+    def _subtitles(self, decoded: DecodedVideo) -> list[Subtitle]:
+        video = decoded.video
+        return self._given.subtitles(video, 0.0, video.duration_s) or decoded.subtitles
 
-    def _caption(self, video: Video, clip: Clip, reply: Reply) -> Caption:
+    def _caption(self, subtitles: list[Subtitle], clip: Clip, reply: Reply) -> Caption:
         said: ClipAnswer = reply.value
         return Caption(
             clip_index=clip.clip_index, caption=_said(said), sentences=said.sentences, captioner=self.name,
             setting=said.setting or None, subjects=said.subjects, actions=said.actions,
             on_screen_text=said.on_screen_text, key_events=[_event(clip, event) for event in said.key_events],
-            subtitles=self._subtitles_of(video, clip.start_s, clip.end_s), model=self._model, prompt=PROMPT,
+            subtitles=in_clip(subtitles, clip.start_s, clip.end_s), model=self._model, prompt=PROMPT,
             answer_key=reply.key)
+
+
+def _hints(subtitles: list[Subtitle], clip: Clip) -> str:
+    """What is said during a clip, as strangers wrote it: bounded, and without what could end the quotation."""
+    lines = "\n".join(
+        f"{max(0.0, line.start_s - clip.start_s):.0f} s{' (by machine)' if line.auto else ''}: {line.text}"
+        for line in subtitles).replace("<", "(").replace(">", ")")
+    return load_prompt(SUBTITLES).fill(lines=lines[:_MOST_HINTS]) if lines else ""
 
 
 def clip_schema(seconds: int) -> dict[str, Any]:

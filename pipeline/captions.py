@@ -25,7 +25,7 @@ def make_captioner(config: BuildConfig, models: ServedModels | None = None) -> C
         CaptionFileError: a caption file cannot be used.
     """
     if config.captioner == "served":
-        return ServedCaptioner(config, models, FileCaptioner(config.captions).subtitles)
+        return ServedCaptioner(config, models, FileCaptioner(config.captions))
     if config.captioner == "file":
         return FileCaptioner(config.captions)
     return MeasuredCaptioner()

@@ -2,17 +2,19 @@
 
 A clue comes from a key event, which has times of its own; a clip without key events gives its caption,
 or the sentence of it that is least like what is said of other clips. Two tests keep a clue: its words
-must not be said of another place, and its pictures must not come again.
+must not be said of another place, and its pictures must not come again. Where a vision-language model is
+served, a third one asks it (`pipeline.picture_check`).
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.captioner import DecodedVideo
 from pipeline.clue_orderer import Candidate, Proposal
 from pipeline.likeness import WordLikeness
+from pipeline.picture_check import PictureCheck
 from pipeline.record_files import write_records
 from pipeline.scene_returns import SceneReturns
 from pipeline.sentences import telling_words
@@ -20,7 +22,7 @@ from pipeline.work_store import key_of
 from schemas.reasons import Reason, Stage
 from schemas.records import Caption, Clip, Clue, Rejection
 
-VERSION = "2"
+VERSION = "3"
 
 LIKE_FROM = 0.75
 """Likeness to another place from which a clue does not stand in one place."""
@@ -30,7 +32,8 @@ _LONGEST_WHOLE_CAPTION = 40
 
 
 def find_clues(
-    decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None
+    decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None,
+    pictures: PictureCheck | None = None,
 ) -> None:
     """Write clues.json (kept and dropped ones, in order of time), rejected.json and order.json for one video.
 
@@ -40,15 +43,20 @@ def find_clues(
         orderer: who ordered the clues.
         folder: where to write.
         proposal: the orderer's clues; None where the clock orders and the clues come from the captions alone.
+        pictures: asks a model whether the clues can be seen; None where there is none to ask.
     """
     clips = {clip.clip_index: clip for clip in decoded.clips}
     places = _Places(captions, clips)
     scenes = SceneReturns(decoded.folder, decoded.video.cuts_s)
+    # Where the picture is asked, a clip part of which returns may still hold a moment that does not.
+    returns = scenes.returns if pictures is None else scenes.returns_wholly
     if proposal is None:
         proposal = Proposal(list(_candidates(captions, clips, places)), [])
     clues = sorted(
-        (_judge(candidate, decoded.video.video_id, orderer, places, scenes) for candidate in proposal.candidates),
+        (_judge(candidate, decoded.video.video_id, orderer, places, returns) for candidate in proposal.candidates),
         key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
+    if pictures is not None:
+        clues = pictures.check(decoded, captions, clues)
     write_records(folder / "clues.json", Clue, clues)
     dropped = [_rejection(clue) for clue in clues if not clue.kept]
     write_records(folder / "rejected.json", Rejection, [*proposal.rejected, *dropped])
@@ -103,7 +111,8 @@ def _from_caption(caption: Caption, clip: Clip, places: _Places) -> Candidate:
 
 
 def _judge(
-    candidate: Candidate, video_id: str, orderer: str, places: _Places, scenes: SceneReturns
+    candidate: Candidate, video_id: str, orderer: str, places: _Places,
+    returns: Callable[[float, float, list[int]], bool],
 ) -> Clue:
     clue = Clue(
         clue_id=key_of(video_id, candidate.clip_indexes, candidate.text), video_id=video_id,
@@ -117,7 +126,7 @@ def _judge(
         return replace(clue, kept=False, reason=Reason.CLUE_SAYS_TOO_LITTLE)
     if clue.similarity >= LIKE_FROM:
         return replace(clue, kept=False, reason=Reason.CLUE_ELSEWHERE)
-    if scenes.returns(clue.start_s, clue.end_s, clue.clip_indexes):
+    if returns(clue.start_s, clue.end_s, clue.clip_indexes):
         return replace(clue, kept=False, reason=Reason.SCENE_RETURNS)
     return clue
 

@@ -31,6 +31,11 @@ _MOST_PIXELS = 36_000_000
 _MOST_FRAMES = 48 * 3600 * 120
 """Two days at 120 frames a second, in 166 MB of times."""
 _MICROSECOND = Fraction(1, 1_000_000)
+_FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,asf_o,mxf,nut,rm,wtv,nsv,dv,gif,ivf,h264,"
+    "hevc,vvc,av1,obu,m4v,vc1,mjpeg,yuv4mpegpipe,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,mp3,wav,aac,flac,ac3,eac3,aiff,caf,amr,ape,wv")
+"""FFmpeg's names of what is read: containers, bare streams, and pictures and sound, to say of them what lacks.
+None of them names other files, as playlists, `concat` scripts, manifests and session descriptions do."""
 
 
 class UnreadableVideoError(Exception):
@@ -286,8 +291,8 @@ def _open(path: str) -> av.container.InputContainer:
     # PyAV's logging stays off, as it is by default: av.logging.set_level installs a callback that takes the
     # interpreter's lock in FFmpeg's threads, and closing a container then waits for them for ever.
     try:
-        # Only local files: nothing inside a stranger's file may make FFmpeg open another address.
-        return av.open(path, options={"protocol_whitelist": "file"})
+        # This file only: nothing inside it may make FFmpeg open another file or address.
+        return av.open(path, options={"protocol_whitelist": "file", "format_whitelist": _FORMATS})
     except (av.FFmpegError, UnicodeDecodeError) as error:
         raise UnreadableVideoError(Reason.NOT_A_VIDEO, f"FFmpeg cannot open it: {_message(error)}") from error
 

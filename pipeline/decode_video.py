@@ -8,6 +8,7 @@ Product (a folder):
     caption_frames.parquet  clip_index, t_s, jpeg: what a captioner may look at
     thumbnails.parquet      clip_index, jpeg
     looks.parquet           clip_index, t_s, picture_hash, flat, luma, change: four a second
+    needles.json            a `Needle` record for each that was planted, in a planted copy
 """
 
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from pipeline.decode import UnreadableVideoError, VideoFacts, read_facts, read_f
 from pipeline.frame_plan import ClipPlan, FramePlan, plan_frames
 from pipeline.killable_worker import Report
 from pipeline.looks import LOOKS, ClipLooks
+from pipeline.needles import Needle, NeedlePainter, plan_needles
 from pipeline.picture_encoder import Picture, PictureEncoder
 from pipeline.picture_hash import picture_hash
 from pipeline.record_files import write_records
@@ -60,9 +62,10 @@ class DecodeSettings:
 
 
 def decode_video(
-    report: Report, source: Source, video_id: str, settings: DecodeSettings, threads: int, folder: Path
+    report: Report, source: Source, video_id: str, settings: DecodeSettings, threads: int, folder: Path,
+    needles_seed: int | None = None,
 ) -> None:
-    """Decode a video once and write the product.
+    """Decode a video once and write the product; with a seed, plant needles in its pictures.
 
     Raises:
         UnreadableVideoError: no clip can come of the file; the reason says why.
@@ -71,18 +74,22 @@ def decode_video(
     report(0.0)
     facts = read_facts(source.path)
     plan = _plan(facts, settings)
+    needles = [] if needles_seed is None else plan_needles(plan.clips, video_id, needles_seed)
+    painter = NeedlePainter(needles, (facts.width, facts.height), facts.rotation)
     report(0.0)
     with _Pass(video_id, facts, plan, settings, folder) as run:
         for position, frame in read_frames(source.path, facts, threads):
             if position % _REPORT_EVERY == 0:
                 report(position / len(facts.ticks))
-            run.take(position, frame)
+            run.take(position, painter.paint(facts.to_seconds(int(facts.ticks[position])), frame))
         cuts = run.finish()
     clips = [replace(clip, cuts_s=[cut for cut in cuts if clip.start_s <= cut < clip.end_s]) for clip in run.clips]
     rejected = [*run.rejected, *_ends(video_id, facts, plan)]
     if not clips:
         raise UnreadableVideoError(
             Reason.NO_WHOLE_CLIP, f"all {len(plan.clips)} clips are damaged; the first: {rejected[0].detail}")
+    if needles_seed is not None:
+        write_records(folder / "needles.json", Needle, [planned.needle for planned in needles])
     write_records(folder / "clips.json", Clip, clips)
     write_records(folder / "rejected.json", Rejection, rejected)
     write_records(folder / "video.json", Video, [_video(source, video_id, facts, cuts)])

@@ -5,16 +5,20 @@ with it all that follow. Why, is seen by comparing what it would be made from wi
 video were made from.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import video_stages
+from pipeline import blind_guesser, video_stages
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.bucket_shards import bucket_inputs, into_buckets
 from pipeline.captions import make_captioner
+from pipeline.catalogue import Catalogue
+from pipeline.exclusion import load_exclusion
 from pipeline.fetch_stage import Fetching
 from pipeline.journal import Event, Journal
 from pipeline.killable_worker import WorkerPool
@@ -34,7 +38,10 @@ _SHORT = 60
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A source: the stages that would run with the reason of each, or why it is left out."""
+    """A source: the stages that would run with the reason of each, or why it is left out.
+
+    The stages of a copy with planted needles are named so.
+    """
 
     source: str
     would_run: dict[str, str]
@@ -65,19 +72,22 @@ class _NoJournal(Journal):
 class Explainer:
     """Looks at an output with the choices of a build."""
 
-    def __init__(self, config: BuildConfig, out: Path, known_ids: dict[str, str]) -> None:
+    def __init__(self, config: BuildConfig, out: Path, catalogue: Catalogue) -> None:
         """
         Args:
             config: the choices.
             out: the output folder.
-            known_ids: ids of files by their path, for those that are gone by now.
+            catalogue: what is known of its sources.
 
         Raises:
             CaptionFileError: a caption file cannot be used.
+            ExclusionListError: a list of test videos cannot be used.
         """
         store, journal = _LookingStore(out), _NoJournal()
         self._shop = Workshop(
-            config, store, journal, WorkerPool(0), make_captioner(config), known_ids=known_ids)
+            config, store, journal, WorkerPool(0), make_captioner(config),
+            guesser=BuiltInGuesser.load(out / blind_guesser.FILE_NAME), exclusion=load_exclusion(config, out),
+            known_ids=catalogue.video_ids, forgotten=catalogue.forgotten)
         self._before = _Before(store.root)
         self._out = out
         self._products: list[VideoProducts] = []
@@ -86,15 +96,44 @@ class Explainer:
         """What each source would have done to it."""
         for source in sources:
             try:
-                self._products.append(self._look(source))
-                yield Explained(source.source, {})
+                here, video_id = self._look_for_video(source)
             except VideoRejectedError as left_out:
                 yield Explained(source.source, {}, left_out.rejection.detail)
             except WouldRunError as first:
-                first_at = STAGES.index(Stage(first.stage))
-                yield Explained(source.source, {first.stage: self._before.why(first.stage, first.inputs)} | {
-                    stage: f"it follows from {first.stage}" for stage in STAGES[first_at + 1:]
-                    if stage is not Stage.PROBE or source.url is None})
+                yield Explained(source.source, self._all_from(first, source))
+            else:
+                yield self._explain_video(here, video_id)
+
+    def _explain_video(self, source: Source, video_id: str) -> Explained:
+        """A video, and its copy with planted needles where it is to have one."""
+        if video_id in self._shop.forgotten:
+            return Explained(source.source, {}, "the video was forgotten")
+        try:
+            would_run = self._would_run(source, video_id, video_stages.decode)
+        except VideoRejectedError as left_out:
+            return Explained(source.source, {}, left_out.rejection.detail)
+        copy_id = video_stages.id_of_planted(self._shop, video_id)
+        if copy_id is not None:
+            with contextlib.suppress(VideoRejectedError):
+                of_copy = self._would_run(source, copy_id, video_stages.decode_planted)
+                would_run |= {f"{stage} of the copy with needles": why for stage, why in of_copy.items()}
+        return Explained(source.source, would_run)
+
+    def _would_run(
+        self, source: Source, video_id: str, decode: Callable[[Workshop, Source, str], Path]
+    ) -> dict[str, str]:
+        """The stages from the decode on; a video for which none has to run counts to the shards."""
+        try:
+            self._products.append(self._look(source, video_id, decode))
+        except WouldRunError as first:
+            return self._all_from(first, source)
+        return {}
+
+    def _all_from(self, first: "WouldRunError", source: Source) -> dict[str, str]:
+        first_at = STAGES.index(Stage(first.stage))
+        return {first.stage: self._before.why(first.stage, first.inputs)} | {
+            stage: f"it follows from {first.stage}" for stage in STAGES[first_at + 1:]
+            if stage is not Stage.PROBE or source.url is None}
 
     def shards(self) -> dict[str, str]:
         """The buckets whose shards would be written, as far as their videos are finished, each with the reason.
@@ -110,13 +149,16 @@ class Explainer:
             told["manifest.json"] = "it is not there"
         return told
 
-    def _look(self, source: Source) -> VideoProducts:
-        shop = self._shop
+    def _look_for_video(self, source: Source) -> tuple[Source, str]:
         if source.url is None:
-            video_id = video_stages.identify_source(shop, source)
-        else:
-            source, video_id = self._look_for_fetched(source)
-        decoded = video_stages.decode(shop, source, video_id)
+            return source, video_stages.identify_source(self._shop, source)
+        return self._look_for_fetched(source)
+
+    def _look(
+        self, source: Source, video_id: str, decode: Callable[[Workshop, Source, str], Path]
+    ) -> VideoProducts:
+        shop = self._shop
+        decoded = decode(shop, source, video_id)
         video_stages.judge(shop, source, video_id, decoded)
         captioned = video_stages.caption(shop, source, decoded)
         clued = video_stages.clue(shop, source, decoded, captioned)
@@ -126,7 +168,7 @@ class Explainer:
     def _look_for_fetched(self, source: Source) -> tuple[Source, str]:
         shop = self._shop
         with Fetching(shop.config, shop.store, shop.journal) as fetching:
-            fetched = fetching.find(source, video_stages.is_decoded(shop))
+            fetched = video_stages.find_fetched(replace(shop, fetching=fetching), source)
         if fetched is None:
             raise WouldRunError(Stage.FETCH, {})
         with fetched:

@@ -6,27 +6,21 @@ what a stranger sent, and `pipeline.address_guard` forbids it. Names of files ar
 extension of a stranger becomes part of a path.
 """
 
+import csv
 import io
 import itertools
-import re
-import resource
 import sys
 import time
-import urllib.response
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-from yt_dlp import YoutubeDL
-from yt_dlp.networking._urllib import HTTPHandler, UrllibRH
-from yt_dlp.networking.exceptions import HTTPError
+from urllib.parse import urlsplit
 
 from pipeline.address_guard import Permissions, guard
+from pipeline.fetch_facts import choose_subtitles, one_line, read_facts_of_site
 from pipeline.fetch_faults import read_fault
+from pipeline.fetch_http import Downloader
 from pipeline.fetch_request import (
     LIST,
     MEDIA,
@@ -36,19 +30,15 @@ from pipeline.fetch_request import (
     FetchRequest,
     Listing,
 )
+from pipeline.fetch_resume import BeforeDownload, HalfFetched
 from pipeline.killable_worker import Report
-from pipeline.licences import check_licence, licence_name
+from pipeline.licences import check_licence
 from pipeline.sources import LIST_SUFFIXES, ListEntry, read_entries
 from schemas.reasons import Reason
-from schemas.records import Chapter, SourceFacts
 
-_PAGE_BYTES = 64 << 20
-"""Pages, manifests and lists are read whole: none of them is larger."""
-_MEMORY_BYTES = 2 << 30
 _SOCKET_S = 30
 _JAVASCRIPT = frozenset({"deno", "deno.exe"})
 _PROTOCOLS = "[protocol~='^(https?|m3u8(_native)?|http_dash_segments(_generator)?)$']"
-_SUBTITLE_KINDS = ("json3", "vtt", "srt")
 _LIVE = frozenset({"is_live", "is_upcoming"})
 
 
@@ -69,34 +59,6 @@ class _Words:
         """An error that is raised as well."""
 
 
-class _BoundedRH(UrllibRH):
-    """The standard library's HTTP, which the guard can see into; whole answers only up to a size."""
-
-    report: Callable[[], None]
-
-    def _create_instance(self, *arguments: Any, **more: Any) -> Any:
-        opener = super()._create_instance(*arguments, **more)
-        for handler in opener.handlers:
-            if isinstance(handler, HTTPHandler):
-                handler.http_response = handler.https_response = _unpack_first(handler.http_response)
-        return opener
-
-    def _send(self, request: Any) -> Any:
-        type(self).report()
-        try:
-            return _bounded(super()._send(request))
-        except HTTPError as error:
-            _bounded(error.response)
-            raise
-
-
-class _Downloader(YoutubeDL):
-    """yt-dlp with one way to the network."""
-
-    def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
-        return super().build_request_director([_BoundedRH], None)
-
-
 def fetch(report: Report, request: FetchRequest, folder: Path) -> Fetched | Listing:
     """Fetch a video, or a list of videos; a file that lies half fetched in the folder is gone on with.
 
@@ -108,16 +70,15 @@ def fetch(report: Report, request: FetchRequest, folder: Path) -> Fetched | List
     Raises:
         FetchError: it could not be fetched; the reason says why.
     """
-    _bound_memory()
     sys.dont_write_bytecode = True  # modules are loaded late, and the guard lets nothing be written elsewhere
     permissions = Permissions(
         folder=folder, allowed_hosts=request.allowed_hosts, proxy=request.proxy, programs=_JAVASCRIPT)
     guard(permissions)
     limits = _Limits(report, request)
-    _BoundedRH.report = limits.look
-    words = _Words()
+    words, half = _Words(), HalfFetched(folder)
     try:
-        with _Downloader(_options(request, folder, limits, words)) as downloader:
+        with Downloader(_options(request, folder, limits, words), limits.look, half) as downloader:
+            downloader.add_post_processor(BeforeDownload(downloader, half), when="before_dl")
             suffix = Path(urlsplit(request.url).path).suffix.lower()
             if suffix in LIST_SUFFIXES:
                 (folder / LIST).write_bytes(downloader.urlopen(request.url).read())
@@ -127,7 +88,9 @@ def fetch(report: Report, request: FetchRequest, folder: Path) -> Fetched | List
                 raise FetchError(Reason.NO_VIDEO_THERE, "nothing was found at the address")
             if "entries" in info:
                 return Listing(tuple(_entries(info, request.max_entries)))
-            return _fetched(downloader, info, request, folder)
+            fetched = _fetched(downloader, info, request, folder)
+            half.done()
+            return fetched
     except FetchError as error:
         raise _explained(error, permissions, words) from None
     except Exception as error:  # yt-dlp's extractors raise anything at all; each becomes a reason
@@ -205,14 +168,14 @@ def _options(request: FetchRequest, folder: Path, limits: _Limits, words: _Words
     }
 
 
-def _fetched(downloader: YoutubeDL, info: dict[str, Any], request: FetchRequest, folder: Path) -> Fetched:
+def _fetched(downloader: Downloader, info: dict[str, Any], request: FetchRequest, folder: Path) -> Fetched:
     media = folder / MEDIA
     if not media.exists():
         raise FetchError(Reason.FETCH_FAILED, "the fetch ended without a file")
     if media.stat().st_size > request.max_bytes:
         raise FetchError(Reason.TOO_MANY_BYTES, f"more than {request.max_bytes} bytes")
     subtitles, notes = [], []
-    track = _subtitle_track(info, request.languages)
+    track = choose_subtitles(info, request.languages)
     if track is not None:
         language, auto, form = track
         name = f"subtitles.{form['ext']}"
@@ -221,25 +184,10 @@ def _fetched(downloader: YoutubeDL, info: dict[str, Any], request: FetchRequest,
             subtitles.append(FetchedSubtitles(name, language, auto))
         except Exception as error:  # subtitles help, but a video is a video without them
             notes.append(f"subtitles: {read_fault(error).detail}")
-    return Fetched(_facts(info), tuple(subtitles), tuple(notes))
+    return Fetched(read_facts_of_site(info), tuple(subtitles), tuple(notes))
 
 
-def _subtitle_track(info: dict[str, Any], languages: Sequence[str]) -> tuple[str | None, bool, dict[str, Any]] | None:
-    """One track: written by people before written by machines, in the video's language before the wished ones."""
-    wanted = [language for language in (info.get("language"), *languages) if language]
-    for auto, tracks in ((False, info.get("subtitles")), (True, info.get("automatic_captions"))):
-        tracks = {name: forms for name, forms in (tracks or {}).items() if name != "live_chat"}
-        names = [name for language in wanted for name in tracks
-                 if name.split("-")[0].lower() == language.split("-")[0].lower()]
-        for name in [*names, *([] if auto else tracks)]:
-            for kind in _SUBTITLE_KINDS:
-                form = next((form for form in tracks[name] if form.get("ext") == kind), None)
-                if form is not None:
-                    return (name if re.fullmatch(r"[A-Za-z0-9-]{1,35}", name) else None), auto, form
-    return None
-
-
-def _fetch_subtitles(downloader: YoutubeDL, form: dict[str, Any], place: Path) -> None:
+def _fetch_subtitles(downloader: Downloader, form: dict[str, Any], place: Path) -> None:
     if form.get("data") is not None:
         place.write_text(form["data"], encoding="utf-8")
     elif str(form.get("protocol", "")).startswith("m3u8"):
@@ -250,49 +198,12 @@ def _fetch_subtitles(downloader: YoutubeDL, form: dict[str, Any], place: Path) -
         place.write_bytes(downloader.urlopen(form["url"]).read())
 
 
-def _facts(info: dict[str, Any]) -> SourceFacts:
-    categories = info.get("categories") or []
-    chapters = tuple(
-        Chapter(start_s=float(one["start_time"]), end_s=float(one["end_time"]), title=_short(one.get("title"), 300))
-        for one in (info.get("chapters") or [])[:10_000]
-        if isinstance(one.get("start_time"), int | float) and isinstance(one.get("end_time"), int | float))
-    is_plain_file = info.get("extractor_key") == "Generic" and info.get("title") == _stem(info.get("webpage_url"))
-    return SourceFacts(
-        # the title of a plain file is its name, which says nothing
-        title=None if is_plain_file else _short(info.get("title"), 500),
-        domain=_short(categories[0], 100) if categories else None, language=_short(info.get("language"), 35),
-        license=licence_name(_short(info.get("license"), 200)),
-        uploader=_short(info.get("uploader") or info.get("channel"), 300),
-        published=None if is_plain_file else _date(info.get("upload_date") or info.get("release_date")),
-        chapters=chapters)
-
-
-def _stem(url: Any) -> str | None:
-    return Path(unquote(urlsplit(url).path)).stem if isinstance(url, str) else None
-
-
-def _short(text: Any, letters: int) -> str | None:
-    """Text from a stranger: one line of letters that UTF-8 can hold."""
-    if not isinstance(text, str):
-        return None
-    clean = re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]+", " ", text).strip()
-    return clean[:letters] or None
-
-
-def _date(text: Any) -> date | None:
-    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", text) if isinstance(text, str) else None
-    try:
-        return date(*map(int, found.groups())) if found else None
-    except ValueError:
-        return None
-
-
 def _entries(info: dict[str, Any], most: int) -> Iterator[ListEntry]:
     """The entries of a playlist, one more than the limit, so that the caller sees that there are more."""
     for entry in itertools.islice(info["entries"] or (), most + 1):
         address = entry and (entry.get("url") or entry.get("webpage_url"))
         if address and isinstance(address, str):
-            yield ListEntry(source=address, title=_short(entry.get("title"), 500))
+            yield ListEntry(source=address, title=one_line(entry.get("title"), 500))
 
 
 def _read_list(path: Path, suffix: str, most: int) -> Listing:
@@ -301,7 +212,7 @@ def _read_list(path: Path, suffix: str, most: int) -> Listing:
     try:
         for _, entry in itertools.islice(read_entries(path, suffix), most + 1):
             entries.append(entry)
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         return Listing(tuple(entries), str(error)[:300])
     return Listing(tuple(entries))
 
@@ -319,46 +230,3 @@ def _explained(fault: FetchError, permissions: Permissions, words: _Words) -> Fe
             fault.reason, f"{fault.detail} (this site needs a JavaScript runtime: pip install 'video-xl[youtube]')",
             fault.wait_s)
     return fault
-
-
-def _bounded(response: Any) -> Any:
-    """The answer, its `read()` without a size bounded: an endless page would fill the memory."""
-    read = response.read
-
-    def read_some(size: int | None = None) -> bytes:
-        if size is not None and size >= 0:
-            return read(size)
-        pieces, count = [], 0
-        while piece := read(1 << 16):
-            pieces.append(piece)
-            count += len(piece)
-            _BoundedRH.report()
-            if count > _PAGE_BYTES:
-                raise FetchError(Reason.TOO_MANY_BYTES, f"a page of more than {_PAGE_BYTES >> 20} MB")
-        return b"".join(pieces)
-
-    response.read = read_some
-    return response
-
-
-def _unpack_first(then: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler of answers that is given them unpacked: yt-dlp unpacks whole, to any size."""
-
-    def handle(request: Any, response: Any) -> Any:
-        if response.headers.get("Content-Encoding", "identity") == "identity":
-            return then(request, response)
-        unpacker = zlib.decompressobj(wbits=47)
-        data = unpacker.decompress(response.read(_PAGE_BYTES), _PAGE_BYTES)
-        if unpacker.unconsumed_tail or not unpacker.eof:
-            raise FetchError(Reason.TOO_MANY_BYTES, f"a page that unpacks to more than {_PAGE_BYTES >> 20} MB")
-        del response.headers["Content-Encoding"]
-        unpacked = urllib.response.addinfourl(io.BytesIO(data), response.headers, response.url, response.status)
-        unpacked.msg = response.msg
-        return then(request, unpacked)
-
-    return handle
-
-
-def _bound_memory() -> None:
-    """The last net, for what unpacks to more than it seems."""
-    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))

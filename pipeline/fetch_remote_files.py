@@ -1,7 +1,7 @@
 """Files in object stores (s3, gs, hf), copied through fsspec in a process that may be killed.
 
 Where the store lies and who we are, the user's own environment says (AWS_ENDPOINT_URL, HF_TOKEN, …), never a list:
-an address names a bucket and a key. So connections are not looked at here; what may be written is.
+an address names a bucket and a key. So connections are not looked at here; what may be written and run is.
 """
 
 import sys
@@ -11,8 +11,10 @@ from typing import Any
 
 import fsspec
 
+from pipeline.address_guard import Permissions, guard
 from pipeline.fetch_request import MEDIA, Fetched, FetchError, FetchRequest, Listing
 from pipeline.killable_worker import Report
+from pipeline.private_networks import ANY
 from pipeline.sources import VIDEO_SUFFIXES, ListEntry
 from schemas.reasons import Reason
 from schemas.records import SourceFacts
@@ -27,6 +29,8 @@ def fetch_object(report: Report, request: FetchRequest, folder: Path) -> Fetched
         FetchError: it could not be fetched; the reason says why.
     """
     sys.dont_write_bytecode = True
+    # the process may have fetched for a stranger before: what it was held to then holds no more
+    guard(Permissions(folder=folder, allowed_hosts=(ANY,)))
     scheme = request.url.partition(":")[0]
     try:
         system, key = fsspec.url_to_fs(request.url)
@@ -52,7 +56,7 @@ def _copy(report: Report, system: Any, key: str, request: FetchRequest, folder: 
     size = system.info(key)["size"]
     if size > request.max_bytes:
         raise FetchError(Reason.TOO_MANY_BYTES, f"{size} bytes, more than {request.max_bytes}")
-    part = folder / f"{MEDIA}.part"
+    part = _half_of(system.ukey(key), folder)
     with system.open(key, "rb", cache_type="none", block_size=_BLOCK) as source, part.open("ab") as target:
         done = target.tell()
         source.seek(done)
@@ -64,6 +68,16 @@ def _copy(report: Report, system: Any, key: str, request: FetchRequest, folder: 
     if done != size:
         raise FetchError(Reason.FETCH_BROKE_OFF, f"{done} of {size} bytes arrived")
     part.rename(folder / MEDIA)
+    (folder / "version").unlink()
+
+
+def _half_of(version: str, folder: Path) -> Path:
+    """What is half copied, if it is of this version of the object."""
+    part, note = folder / f"{MEDIA}.part", folder / "version"
+    if not note.exists() or note.read_text() != version:
+        part.unlink(missing_ok=True)
+        note.write_text(version)
+    return part
 
 
 def _slow_down(done: int, started: float, request: FetchRequest) -> None:

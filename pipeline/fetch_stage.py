@@ -72,23 +72,29 @@ class Fetching:
     def __exit__(self, *of_error: object) -> None:
         self._workers.__exit__(*of_error)
 
-    def fetch(self, source: Source, is_decoded: Callable[[str], bool]) -> FetchedVideo | Listing:
+    def fetch(
+        self, source: Source, is_decoded: Callable[[str], bool], go_on: Callable[[], None] = lambda: None
+    ) -> FetchedVideo | Listing:
         """Fetch a source, unless it was fetched before.
 
         Args:
             source: with a URL.
             is_decoded: whether the video of an id needs its bytes no more.
+            go_on: called before and while bytes are fetched; what it raises ends the fetch, and what is half here
+                stays for another run.
 
         Raises:
             FetchError: it could not be fetched, tried as often as makes sense.
         """
-        while True:
-            fetched = self.find(source, is_decoded)
-            if fetched is not None:
-                return fetched
-            listing = self._fetch_new(source, self._key(source))
-            if listing is not None:
-                return listing
+        found = self.find(source, is_decoded)
+        if found is not None:
+            return found
+        key = self._key(source)
+        fetched = self._fetch_new(source, key, go_on)
+        if isinstance(fetched, Listing):
+            return fetched
+        record, hold = fetched
+        return FetchedVideo(_with_facts(source, record, self._take_known(key), hold), record.video_id, hold)
 
     def find(self, source: Source, is_decoded: Callable[[str], bool]) -> FetchedVideo | None:
         """A source that was fetched before; None where it would have to be fetched, or is a list."""
@@ -110,20 +116,34 @@ class Fetching:
         for video_id in video_ids:
             self.cache.remove(video_id)
 
-    def _fetch_new(self, source: Source, key: str) -> Listing | None:
+    def _fetch_new(self, source: Source, key: str, go_on: Callable[[], None]) -> tuple[FetchedRecord, Hold] | Listing:
         """Bring a video into the cache, or learn that the source is a list."""
+        go_on()
         self._journal.say("started", Stage.FETCH, source.source, key=key)
         with self.cache.partial(key) as folder:
-            outcome = self._fetch_with_patience(source, folder)
+            there = self._fetched_meanwhile(key)
+            if there is not None:
+                shutil.rmtree(folder)
+                return there
+            outcome = self._fetch_with_patience(source, folder, go_on)
             if isinstance(outcome, Listing):
                 shutil.rmtree(folder)
                 self._journal.say("done", Stage.FETCH, source.source, key=key)
                 return outcome
-            self._store_video(folder, outcome)
+            record, hold = self._store_video(folder, outcome)
             self.cache.remember(key, folder)
         self._journal.say("done", Stage.FETCH, source.source, key=key, notes=list(outcome.notes))
         self.cache.shrink()
-        return None
+        return record, hold
+
+    def _fetched_meanwhile(self, key: str) -> tuple[FetchedRecord, Hold] | None:
+        """What another run fetched while this one waited for its turn."""
+        product = self._take_known(key)
+        if product is None:
+            return None
+        record = read_records(product / _RECORD, FetchedRecord)[0]
+        hold = self.cache.hold(record.video_id)
+        return None if hold is None else (record, hold)
 
     def _take_known(self, key: str) -> Path | None:
         """What a run, this one or another, has left in the cache about an address, as a product of this output."""
@@ -135,29 +155,34 @@ class Fetching:
                 shutil.copytree(known, folder, dirs_exist_ok=True)
         return self._store.find(Stage.FETCH, key)
 
-    def _fetch_with_patience(self, source: Source, folder: Path) -> Fetched | Listing:
+    def _fetch_with_patience(self, source: Source, folder: Path, go_on: Callable[[], None]) -> Fetched | Listing:
         """Try again where that makes sense, later each time."""
         wait_s = self._config.fetch_retry_seconds
         for left in reversed(range(self._config.fetch_attempts)):
             try:
-                return self._fetch_once(source, folder)
+                return self._fetch_once(source, folder, go_on)
             except FetchError as fault:
                 if not fault.may_pass or not left:
                     if not fault.may_pass:
                         shutil.rmtree(folder)  # nobody will go on with what is half fetched
                     raise
+                go_on()
                 self._journal.say("waiting", Stage.FETCH, source.source, reason=fault.reason, tries_left=left)
                 time.sleep(min(_LONGEST_WAIT_S, max(wait_s, fault.wait_s or 0.0)))
                 wait_s *= 2
         raise AssertionError("the last try returns or raises")
 
-    def _fetch_once(self, source: Source, folder: Path) -> Fetched | Listing:
+    def _fetch_once(self, source: Source, folder: Path, go_on: Callable[[], None]) -> Fetched | Listing:
+        def look(share: float) -> None:
+            go_on()
+            self._journal.say_progress(Stage.FETCH, source.source, share)
+
         try:
             with self._lanes.visit(host_of(source.url)), self._workers.borrow() as worker:
+                go_on()  # the turn may have been long in coming
                 return worker.run(
                     _job(source.url), self._request(source), folder.absolute(),
-                    stall_seconds=self._config.fetch_stall_seconds,
-                    on_progress=lambda share: self._journal.say_progress(Stage.FETCH, source.source, share))
+                    stall_seconds=self._config.fetch_stall_seconds, on_progress=look)
         except WorkerStalledError as error:
             raise FetchError(Reason.FETCH_STALLED, str(error)) from error
         except WorkerCrashedError as error:
@@ -173,7 +198,7 @@ class Fetching:
             rate_limit=config.rate_limit_mb * 1e6 if config.rate_limit_mb else None, cookies=self._cookies,
             proxy=config.proxy, allowed_hosts=tuple(config.allow_private_hosts))
 
-    def _store_video(self, folder: Path, fetched: Fetched) -> None:
+    def _store_video(self, folder: Path, fetched: Fetched) -> tuple[FetchedRecord, Hold]:
         """Move the bytes to their place in the cache; what stays in the folder is what is known of them."""
         media = folder / MEDIA
         if media.stat().st_size == 0:
@@ -181,13 +206,14 @@ class Fetching:
             raise FetchError(Reason.NO_VIDEO_THERE, "the server sent no bytes")
         with self._workers.borrow() as worker:
             video_id = worker.run(identify_fetched, media.absolute(), stall_seconds=self._config.fetch_stall_seconds)
-        self.cache.add(media, video_id)
+        hold = self.cache.add(media, video_id)
         wanted = {one.name for one in fetched.subtitles}
         for rest in folder.iterdir():
             if rest.name not in wanted:
                 rest.unlink()
         record = FetchedRecord(video_id=video_id, facts=fetched.facts, subtitles=list(fetched.subtitles))
         write_records(folder / _RECORD, FetchedRecord, [record])
+        return record, hold
 
 
 def identify_fetched(report: Any, path: Path) -> str:

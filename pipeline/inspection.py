@@ -6,7 +6,6 @@ Exit codes: 0 done, 2 wrong call or wrong SQL.
 import argparse
 import importlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,11 @@ from typing import Any
 import duckdb
 from rich.console import Console
 from rich.table import Table
+
+from pipeline.inspection_examples import EXAMPLES
+from pipeline.sample_sheet import NoSuchSampleError, write_sample_sheet
+from schemas.tables import COMMENTS, TABLES
+from schemas.views import views_sql
 
 _WIDEST_CELL = 200
 _LONGEST_TABLE = 200
@@ -33,29 +37,35 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="inspect-vico", description="Look into a VICO data set with SQL.",
-        epilog="Without --sql it reads queries from the terminal; DESCRIBE clips; lists columns.")
+        epilog="Without --sql, --examples or --sample it reads queries from the terminal; `help` lists what else it "
+               "understands there.")
     parser.add_argument("dir", metavar="DIR", help="a folder that build-vico wrote")
     parser.add_argument("--sql", help="print the result of one query and end")
     parser.add_argument("--json", action="store_true", help="print results as JSON, a row a line")
+    parser.add_argument("--examples", action="store_true", help="answer a dozen ready questions about the data set")
+    parser.add_argument("--sample", metavar="ID", help="print one sample, by its id or the start of it, and write its "
+                                                       "frames into an image file")
+    parser.add_argument("--picture", metavar="FILE", help="that file (default: sample-ID.png in this folder)")
     options = parser.parse_args(argv)
-    if not Path(options.dir, "views.sql").is_file():
-        print(f"inspect-vico: {options.dir} holds no finished data set (no views.sql); "
+    folder = Path(options.dir)
+    if not (folder / "views.sql").is_file():
+        print(f"inspect-vico: {folder} holds no finished data set (no views.sql); "
               "run build-vico with --out there first", file=sys.stderr)
         return 2
-    with open_data_set(Path(options.dir)) as connection:
+    if options.sample is not None:
+        return _show_sample(folder, options.sample, options.picture)
+    with open_data_set(folder) as connection:
         if options.sql is not None:
             return _answer(connection, options.sql, options.json)
-        return _converse(connection, options.json)
+        if options.examples:
+            return _answer_examples(connection, options.json)
+        return Shell(connection, folder, options.json).converse()
 
 
 def open_data_set(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views of a data set.
-
-    The views name their files relative to the data set, so the process moves into its folder.
-    """
-    os.chdir(folder)
+    """A DuckDB connection with the views of a data set."""
     connection = duckdb.connect()
-    connection.execute(Path("views.sql").read_text(encoding="utf-8"))
+    connection.execute(views_sql(folder))
     return connection
 
 
@@ -70,22 +80,90 @@ def _answer(connection: duckdb.DuckDBPyConnection, sql: str, as_json: bool) -> i
     return 0
 
 
-def _converse(connection: duckdb.DuckDBPyConnection, as_json: bool) -> int:
-    if sys.stdin.isatty():
-        importlib.import_module("readline")  # gives input() its line editing
-        counts = ", ".join(f"{table} ({connection.execute(f'SELECT count(*) FROM {table}').fetchone()[0]:,})"
-                           for (table,) in connection.execute("SHOW TABLES").fetchall())
-        print(f"tables: {counts}\nend a query with ;   leave with Ctrl-D")
-    lines: list[str] = []
-    while True:
-        try:
-            line = input(("vico> " if not lines else "  ... ") if sys.stdin.isatty() else "")
-        except EOFError:
-            return _answer(connection, "\n".join(lines), as_json) if lines else 0
-        lines.append(line)
-        if line.rstrip().endswith(";"):
-            _answer(connection, "\n".join(lines), as_json)
-            lines = []
+def _answer_examples(connection: duckdb.DuckDBPyConnection, as_json: bool) -> int:
+    """Each with its question and its SQL, to be copied and changed."""
+    codes = []
+    for question, sql in EXAMPLES.items():
+        if not as_json:
+            print(f"\n-- {question}\n{sql}\n")
+        codes.append(_answer(connection, sql, as_json))
+    return max(codes)
+
+
+def _show_sample(folder: Path, sample_id: str, picture: str | None) -> int:
+    try:
+        words, path = write_sample_sheet(folder, sample_id, Path(picture) if picture else None)
+    except NoSuchSampleError as error:
+        print(f"inspect-vico: {error}", file=sys.stderr)
+        return 2
+    print(words)
+    print(f"\nits frames: {path}" if path else "\nits frames are not part of this data set")
+    return 0
+
+
+class Shell:
+    """The prompt: queries that end with `;`, and a few words that are commands when they stand alone on a line."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, as_json: bool) -> None:
+        self._connection, self._folder, self._as_json = connection, folder, as_json
+
+    def converse(self) -> int:
+        """Answer line after line until there are no more."""
+        if sys.stdin.isatty():
+            self._welcome()
+        lines: list[str] = []
+        while True:
+            try:
+                line = input(("vico> " if not lines else "  ... ") if sys.stdin.isatty() else "")
+            except EOFError:
+                return _answer(self._connection, "\n".join(lines), self._as_json) if lines else 0
+            if not lines and self._command(line.strip().rstrip(";")):
+                continue
+            lines.append(line)
+            if line.rstrip().endswith(";"):
+                _answer(self._connection, "\n".join(lines), self._as_json)
+                lines = []
+
+    def _welcome(self) -> None:
+        readline = importlib.import_module("readline")  # gives input() its line editing
+        words = [*TABLES, *(name for schema in TABLES.values() for name in schema.names),
+                 "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "sample", "columns", "examples", "help"]
+
+        def complete(start: str, number: int) -> str | None:
+            fitting = sorted({word for word in words if word.lower().startswith(start.lower())})
+            return fitting[number] if number < len(fitting) else None
+
+        readline.set_completer(complete)
+        readline.parse_and_bind("tab: complete")
+        print("\n".join([*self._tables(), "", "End a query with ;   `help` says what else there is.   "
+                                              "Leave with Ctrl-D."]))
+
+    def _tables(self) -> list[str]:
+        counts = {table: self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+        return [f"{counts[table]:>10,}  {table:<11} {comment}" for table, comment in COMMENTS.items()]
+
+    def _command(self, line: str) -> bool:
+        """Whether the line was a command."""
+        word, _, argument = line.partition(" ")
+        if (word, argument) == ("help", ""):
+            print("tables            the tables and their rows\n"
+                  "columns TABLE     its columns, each with what it holds\n"
+                  "examples          ready questions, answered\n"
+                  "sample ID         one sample and an image file of its frames; the start of an id will do\n"
+                  "SELECT … ;        any SQL that DuckDB understands, over any number of lines")
+        elif (word, argument) == ("tables", ""):
+            print("\n".join(self._tables()))
+        elif word == "columns" and argument in TABLES:
+            widest = max(map(len, TABLES[argument].names))
+            print("\n".join(f"{column.name:<{widest}}  {column.metadata[b'comment'].decode()}"
+                            for column in TABLES[argument]))
+        elif (word, argument) == ("examples", ""):
+            _answer_examples(self._connection, self._as_json)
+        elif word == "sample" and argument:
+            _show_sample(self._folder, argument, None)
+        else:
+            return False
+        return True
 
 
 def _print(result: duckdb.DuckDBPyConnection, as_json: bool) -> None:

@@ -29,16 +29,19 @@ class WordLikeness:
             text: what is to be found in one place only.
             but: indexes of documents that are this text itself, or its own clip.
         """
+        if not telling_words(text):
+            return 1.0
+        return max((share for index, share in self.shares(text).items() if index not in but), default=0.0)
+
+    def shares(self, text: str) -> dict[int, float]:
+        """The likeness to every document that shares a word with the text, by index; 0 to 1."""
         weights = {word: self._weight(word) for word in sorted(telling_words(text))}
         total = sum(weights.values())
-        if total == 0:
-            return 1.0
         shared: dict[int, float] = defaultdict(float)
         for word, weight in weights.items():
             for index in self._holders.get(word, []):
-                if index not in but:
-                    shared[index] += weight
-        return min(1.0, max(shared.values(), default=0.0) / total)
+                shared[index] += weight
+        return {index: min(1.0, weight / total) for index, weight in shared.items()}
 
     def _weight(self, word: str) -> float:
         return math.log(1 + len(self._words) / max(1, len(self._holders.get(word, []))))

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from pipeline.picture_hash import bit_distances
 
-_ALIKE_BITS = 6
+ALIKE_BITS = 6
 _SAME_FROM = 0.8
 """Share of the seconds of each video that must be found in the other."""
-_FEWEST_PICTURES = 8
+FEWEST_PICTURES = 8
 _COMMON_FROM = 0.1
 """Share of hashes that two videos must have in common before they are compared."""
 _TOO_COMMON = 50
@@ -34,7 +34,7 @@ def find_same_pictures(decoded: Mapping[str, Path]) -> dict[str, str]:
         For each video to leave out the one that stays: of alike videos the one with the smallest id.
     """
     hashes = {video_id: found for video_id in sorted(decoded)
-              if len(found := _hashes(decoded[video_id])) >= _FEWEST_PICTURES}
+              if len(found := distinct_hashes(decoded[video_id])) >= FEWEST_PICTURES}
     same: dict[str, str] = {}
     for one, other in sorted(_candidates(hashes)):
         if other not in same and one not in same and _are_same(hashes[one], hashes[other]):
@@ -42,8 +42,8 @@ def find_same_pictures(decoded: Mapping[str, Path]) -> dict[str, str]:
     return same
 
 
-def _hashes(decoded: Path) -> np.ndarray:
-    """The distinct hashes of one look a second, plain pictures left out."""
+def distinct_hashes(decoded: Path) -> np.ndarray:
+    """The distinct hashes of one look a second of a decode product, plain pictures left out; int64, ascending."""
     looks = pq.read_table(decoded / "looks.parquet", columns=["picture_hash", "flat"])
     hashes = looks["picture_hash"].to_numpy()[~looks["flat"].to_numpy()]
     return np.unique(hashes[::4])
@@ -71,5 +71,5 @@ def _are_same(some: np.ndarray, others: np.ndarray) -> bool:
 def _share_found(some: np.ndarray, others: np.ndarray) -> float:
     found = 0
     for at in range(0, len(some), _BLOCK):
-        found += int((bit_distances(some[at:at + _BLOCK], others) <= _ALIKE_BITS).any(axis=1).sum())
+        found += int((bit_distances(some[at:at + _BLOCK], others) <= ALIKE_BITS).any(axis=1).sum())
     return found / len(some)

@@ -11,6 +11,8 @@ _STANDING_BITS = 16
 """Neighbouring looks that differ in at most so many bits are one picture standing (or slowly moving)."""
 _RETURNS_FROM = 4
 """Looks (a second of them) that must come again before a stretch counts as returning."""
+_ALONE_FROM = 2
+"""Looks seen nowhere else that are enough for a moment of its own."""
 _BLOCK = 512
 
 
@@ -32,16 +34,26 @@ class SceneReturns:
         A shot that merely goes on in the next clip, or a picture that stands on, does not return:
         something else must have been seen between.
         """
+        return int(self._seen_elsewhere(start_s, end_s, clips).sum()) >= _RETURNS_FROM
+
+    def returns_wholly(self, start_s: float, end_s: float, clips: list[int]) -> bool:
+        """Whether, besides, not even half a second of it is seen nowhere else."""
+        seen = self._seen_elsewhere(start_s, end_s, clips)
+        return int(seen.sum()) >= _RETURNS_FROM and int((~seen).sum()) < _ALONE_FROM
+
+    def _seen_elsewhere(self, start_s: float, end_s: float, clips: list[int]) -> np.ndarray:
+        """For each look of a stretch, whether its picture is seen in other clips too."""
         inside = (self._times >= start_s) & (self._times < end_s)
         others = ~np.isin(self._clips, clips)
         mine, elsewhere = np.flatnonzero(inside), np.flatnonzero(others)
-        seen = 0
-        for block in np.split(mine, range(_BLOCK, len(mine), _BLOCK)):
+        seen = np.zeros(len(mine), dtype=bool)
+        for at in range(0, len(mine), _BLOCK):
+            block = mine[at:at + _BLOCK]
             alike = bit_distances(self._hashes[block], self._hashes[elsewhere]) <= ALIKE_BITS
             for going_on in (self._shots, self._standing):
                 alike &= going_on[block][:, None] != going_on[elsewhere][None, :]
-            seen += int(alike.any(axis=1).sum())
-        return seen >= _RETURNS_FROM
+            seen[at:at + _BLOCK] = alike.any(axis=1)
+        return seen
 
 
 def _standing(hashes: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -18,12 +18,14 @@ from schemas.build_config import BuildConfig
 
 
 def served_figures(
-    config: BuildConfig, caption_products: Sequence[Path], clue_products: Sequence[Path]
+    config: BuildConfig, caption_products: Sequence[Path], clue_products: Sequence[Path],
+    question_products: Sequence[Path],
 ) -> dict[str, Any]:
     """The manifest's part about served models; empty for a build without any."""
     if "served" not in (config.captioner, config.orderer):
         return {}
-    usages = [usage for product in (*caption_products, *clue_products) for usage in _usages(product)]
+    products = (*caption_products, *clue_products, *question_products)
+    usages = [usage for product in products for usage in _usages(product)]
     orders = [json.loads((product / "order.json").read_text(encoding="utf-8")) for product in clue_products]
     return {"served": {
         "usage": [_sum(config, rows) for rows in _by_model(usages)],
@@ -35,10 +37,10 @@ def served_figures(
 
 def card_lines(served: dict[str, Any]) -> list[str]:
     """The same for the card of the data set."""
-    lines = ["| asked for | model | questions | prompt tokens | answer tokens | model seconds | cost |",
-             "|---|---|---|---|---|---|---|"]
+    lines = ["| asked for | prompt | model | questions | prompt tokens | answer tokens | model seconds | cost |",
+             "|---|---|---|---|---|---|---|---|"]
     lines += [
-        f"| {row['role']} | `{row['model']}` | {row['questions']:,} | {row['prompt_tokens']:,} | "
+        f"| {row['role']} | {row['prompt']} | `{row['model']}` | {row['questions']:,} | {row['prompt_tokens']:,} | "
         f"{row['completion_tokens']:,} | {row['seconds']:,.0f} | {row['cost']:.4f} |" for row in served["usage"]]
     lines += [
         f"\n`{row['model']}` gave {row['given']:,} clues in an order of its own; {row['against_clock']:,} of them "

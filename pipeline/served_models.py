@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pipeline.answer_reading import UnusableAnswerError
 from pipeline.answer_store import AnswerStore
-from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Message, Request
+from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Message, Request, ServerPool
 from pipeline.prompt_files import load_prompt
 from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
@@ -94,7 +94,8 @@ class ServedModels:
         self._stopping = stopping or threading.Event()
         self._store = AnswerStore(work / "answers", [Path(path) for path in config.answers])
         self._budget = Budget(config.max_tokens, config.max_cost)
-        self._clients = _clients(config, self._budget)
+        self._pools = _server_pools(config)
+        self._clients = _clients(config, self._pools, self._budget)
         self._most_waiting = 2 * config.requests_in_flight * max(1, len(config.caption_urls), len(config.order_urls))
         self._asking: dict[str, asyncio.Task[Answer]] = {}
         self._loop = asyncio.new_event_loop()
@@ -131,6 +132,7 @@ class ServedModels:
             ServerRefusesError, ServersDownError: see `llm_client`. Whatever was in flight is stored before.
         """
         places = threading.BoundedSemaphore(self._most_waiting)
+        on_reply = getattr(self._local, "on_reply", None)
         asked: list[tuple[tuple[Role, str, str], Future[Reply]]] = []
         failed = threading.Event()
 
@@ -138,6 +140,8 @@ class ServedModels:
             places.release()
             if future.cancelled() or future.exception() is not None:
                 failed.set()
+            elif on_reply is not None:
+                on_reply()
 
         for question in questions:
             places.acquire()
@@ -166,13 +170,18 @@ class ServedModels:
         return stored["counts"]
 
     @contextlib.contextmanager
-    def tally(self) -> Iterator[list[Usage]]:
-        """Collects what the questions of this thread take; the list is filled when the block ends."""
+    def tally(self, on_reply: Callable[[], None] | None = None) -> Iterator[list[Usage]]:
+        """Collects what the questions of this thread take; the list is filled when the block ends.
+
+        `on_reply` is called, by another thread, for each of them that is through.
+        """
         collected: list[Usage] = []
-        self._local.tallies = {}
-        yield collected
-        collected.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
-        self._local.tallies = {}
+        self._local.tallies, self._local.on_reply = {}, on_reply
+        try:
+            yield collected
+            collected.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
+        finally:
+            self._local.tallies, self._local.on_reply = {}, None
 
     def _tallies(self) -> dict[tuple[Role, str, str], list[Reply]]:
         if not hasattr(self._local, "tallies"):
@@ -250,8 +259,8 @@ class ServedModels:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for client in self._clients.values():
-            await client.close()
+        for pool in set(self._pools.values()):
+            await pool.close()
 
 
 _REASONS = {
@@ -260,23 +269,31 @@ _REASONS = {
 }
 
 
-def _clients(config: BuildConfig, budget: Budget) -> dict[Role, LlmClient]:
-    """A client for each role that has servers; its key comes from the environment, and from nowhere else."""
-    limits = {"budget": budget, "most_in_flight": config.requests_in_flight, "timeout_s": config.request_seconds,
-              "give_up_s": config.give_up_seconds}
-    caption_key = os.environ.get(_KEYS["captions"])
-    clients: dict[Role, LlmClient] = {}
+def _server_pools(config: BuildConfig) -> dict[Role, ServerPool]:
+    """Whom each role asks; both the same where the order has no servers of its own.
+
+    The key comes from the environment, and from nowhere else; that of the captions goes to their servers only.
+    """
+    def pool(role: Role, urls: list[str]) -> ServerPool:
+        return ServerPool(
+            urls, key=os.environ.get(_KEYS[role]), most_in_flight=config.requests_in_flight,
+            timeout_s=config.request_seconds, give_up_s=config.give_up_seconds)
+
+    pools: dict[Role, ServerPool] = {}
     if config.captioner == "served" and config.caption_urls:
-        clients["captions"] = LlmClient(
-            config.caption_urls, key=caption_key, price_in=config.caption_price_in,
-            price_out=config.caption_price_out, **limits)
-    if config.orderer == "served" and (config.order_urls or config.caption_urls):
-        # The captions' key goes to the captions' servers only.
-        key = os.environ.get(_KEYS["order"]) if config.order_urls else caption_key
-        clients["order"] = LlmClient(
-            config.order_urls or config.caption_urls, key=key, price_in=config.order_price_in,
-            price_out=config.order_price_out, **limits)
-    return clients
+        pools["captions"] = pool("captions", config.caption_urls)
+    if config.orderer == "served" and config.order_urls:
+        pools["order"] = pool("order", config.order_urls)
+    elif config.orderer == "served" and config.caption_urls:
+        pools["order"] = pools.get("captions") or pool("captions", config.caption_urls)
+    return pools
+
+
+def _clients(config: BuildConfig, pools: dict[Role, ServerPool], budget: Budget) -> dict[Role, LlmClient]:
+    prices = {"captions": (config.caption_price_in, config.caption_price_out),
+              "order": (config.order_price_in, config.order_price_out)}
+    return {role: LlmClient(pool, budget=budget, price_in=prices[role][0], price_out=prices[role][1])
+            for role, pool in pools.items()}
 
 
 def _read(answer: Answer, question: Question) -> Any:

@@ -2,38 +2,41 @@
 once. Only what changed is written: a shard that is as it was stays the very same file.
 """
 
-import contextlib
-import errno
 import filecmp
+import hashlib
 import json
-import math
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pipeline.bucket_shards import BUCKETED, describe_shard, into_buckets, write_bucket, write_rows
+from pipeline import blind_guesser
+from pipeline.blind_check import ASKED, BY_CHANCE
+from pipeline.blind_check_served import PROMPT as BLIND_PROMPT
+from pipeline.bucket_shards import BUCKETED, into_buckets, write_bucket
+from pipeline.calibration import NEEDLES_FILE, calibration_figures
+from pipeline.card_figures import card_figures
 from pipeline.data_card import card_text
+from pipeline.exclusion import FROZEN, Exclusion
+from pipeline.needles import Needle
+from pipeline.record_files import read_records
+from pipeline.review_votes import review_figures
 from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
+from pipeline.shard_files import describe_shard, link, manifest_of, publish, shard_path, write_rows
 from pipeline.table_rows import VideoProducts, rejections_of
-from pipeline.work_store import WorkStore, flush_folder, flush_tree, key_of, write_file
+from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
 from schemas.records import Rejection, to_row
-from schemas.tables import SCHEMA_VERSION, TABLES
-from schemas.views import views_sql
 
 _LIBRARIES = ("video-xl", "av", "scenedetect-headless", "opencv-python-headless", "numpy", "pyarrow", "prefect")
-_NO_LINKS_HERE = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
 
 
 def write_shards(
     config: BuildConfig, config_said: dict[str, Any], videos: Sequence[VideoProducts],
-    rejected: Iterable[Rejection], out: Path, store: WorkStore,
+    rejected: Iterable[Rejection], out: Path, store: WorkStore, exclusion: Exclusion | None = None,
 ) -> dict[str, Any]:
     """Gather the whole data set beside its place and put it there.
 
@@ -44,6 +47,7 @@ def write_shards(
         rejected: what was left out before any stage of a video was done.
         out: the output folder.
         store: where shards are kept and where to write before the rename.
+        exclusion: the known test videos that were left out; kept with the output.
 
     Returns:
         The manifest.
@@ -52,23 +56,29 @@ def write_shards(
     shutil.rmtree(staging, ignore_errors=True)
     data = staging / "data"
     used, summaries = _link_buckets(config, videos, store, data)
-    same = find_same_pictures({video.video_id: video.decoded for video in videos})
+    same = find_same_pictures({video.video_id: video.decoded for video in videos if not video.is_calibration})
     left_out = [*rejected, *(row for video in videos for row in rejections_of(video)), *_told(same, videos)]
     files = [file for summary in summaries for file in summary["files"]] + list(_write_singles(data, {
         "rejected": sorted((to_row(row) for row in left_out), key=_canonical),
         "duplicates": [{"video_id": video_id, "duplicate_of": stays} for video_id, stays in sorted(same.items())],
         **({} if videos else {table: [] for table in BUCKETED}),  # so that views and loaders find their columns
     }, out))
-    manifest = _manifest(files, summaries, left_out, config_said) | served_figures(
-        config, [video.captions for video in videos], [video.clues for video in videos])
-    (staging / "views.sql").write_text(views_sql(), encoding="utf-8")
-    (staging / "README.md").write_text(card_text(manifest), encoding="utf-8")
-    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    if not _is_in_place(staging, text, manifest, out):
-        flush_tree(staging)
-        _put_in_place(staging, out)
-        write_file(out / "manifest.json", text.encode())
-    shutil.rmtree(staging, ignore_errors=True)
+    manifest = manifest_of(
+        files, (summary["seconds"] for summary in summaries),
+        sum((Counter(summary["samples_by_kind"]) for summary in summaries), Counter()),
+        Counter(str(row.reason) for row in left_out), config_said, _LIBRARIES)
+    manifest |= served_figures(
+        config, [video.captions for video in videos], [video.clues for video in videos],
+        [video.questions for video in videos])
+    manifest |= {"figures": card_figures(data), "blind": _blind(config, out)}
+    if exclusion is not None and exclusion.text():
+        manifest["exclude"] = _freeze(staging / FROZEN, exclusion.text()) | exclusion.counts()
+    if config.calibrate:
+        needles = {video.video_id: read_records(video.decoded / "needles.json", Needle)
+                   for video in videos if video.is_calibration}
+        manifest["calibration"] = _freeze(staging / NEEDLES_FILE, _needles_text(needles)) | calibration_figures(
+            data, needles)
+    publish(staging, out, manifest, card_text(manifest, review_figures(out, data)), (FROZEN, NEEDLES_FILE))
     store.keep_only(Stage.SHARDS, used)
     return manifest
 
@@ -86,8 +96,8 @@ def _link_buckets(
         product, summary = write_bucket(config, inside, store)
         used.add(product.name)
         for file in summary["files"]:
-            shard = _shard(data, file["table"], split, bucket)
-            _link(product / f"{file['table']}.parquet", shard)
+            shard = shard_path(data, file["table"], split, bucket)
+            link(product / f"{file['table']}.parquet", shard)
             file["path"] = shard.relative_to(data.parent).as_posix()
         summaries.append(summary)
     return used, summaries
@@ -96,24 +106,37 @@ def _link_buckets(
 def _write_singles(data: Path, tables: dict[str, list[dict[str, Any]]], out: Path) -> Iterator[dict[str, Any]]:
     """Tables of one file each; a file that says what it said before stays the same file."""
     for table, rows in tables.items():
-        path = _shard(data, table, "train", 0)
+        path = shard_path(data, table, "train", 0)
         write_rows(path, table, rows)
         before = out / path.relative_to(data.parent)
         if before.is_file() and filecmp.cmp(before, path, shallow=False):
             path.unlink()
-            _link(before, path)
+            link(before, path)
         yield {"path": path.relative_to(data.parent).as_posix()} | describe_shard(path, table)
 
 
-def _link(file: Path, name: Path) -> None:
-    """Another name for a file; a copy where the file system knows no links."""
-    name.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(file, name)
-    except OSError as error:
-        if error.errno not in _NO_LINKS_HERE:
-            raise
-        shutil.copyfile(file, name)
+def _blind(config: BuildConfig, out: Path) -> dict[str, Any]:
+    """Who had to guess the answers, and what counts as guessed."""
+    test = {"orders_each": ASKED, "test": "one-sided binomial test against one of the options",
+            "dropped_below": BY_CHANCE}
+    if config.blind_is_served:
+        return {"checker": "served", "model": config.order_model or config.caption_model, "prompt": BLIND_PROMPT} | test
+    guesser = out / blind_guesser.FILE_NAME
+    if not guesser.exists():
+        return {"checker": "none yet: too few questions to train the built-in guesser"} | test
+    digest = hashlib.sha256(guesser.read_bytes()).hexdigest()
+    return {"checker": "built-in", "version": blind_guesser.VERSION, "file": guesser.name, "sha256": digest} | test
+
+
+def _freeze(path: Path, text: str) -> dict[str, str]:
+    """Write a file that lies beside the shards; returns what the manifest says of it."""
+    path.write_text(text, encoding="utf-8")
+    return {"file": path.name, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _needles_text(needles: dict[str, list[Needle]]) -> str:
+    rows = {video_id: [to_row(needle) for needle in needles[video_id]] for video_id in sorted(needles)}
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
 def _told(same: dict[str, str], videos: Sequence[VideoProducts]) -> Iterator[Rejection]:
@@ -125,63 +148,5 @@ def _told(same: dict[str, str], videos: Sequence[VideoProducts]) -> Iterator[Rej
             detail=f"it shows the same pictures as {sources[stays]}; the table `duplicates` names both")
 
 
-def _shard(data: Path, table: str, split: str, bucket: int) -> Path:
-    return data / table / f"{split}-{bucket:05d}.parquet"
-
-
 def _canonical(row: dict[str, Any]) -> str:
     return json.dumps(row, sort_keys=True, ensure_ascii=False)
-
-
-def _manifest(
-    files: list[dict[str, Any]], summaries: Sequence[dict[str, Any]], left_out: Sequence[Rejection],
-    config_said: dict[str, Any],
-) -> dict[str, Any]:
-    """What is in the data set; nothing of time, host or path."""
-    files = [{name: file[name] for name in ("path", "table", "rows", "bytes", "sha256")}
-             for file in sorted(files, key=lambda file: file["path"])]
-    rows: Counter[str] = Counter()
-    for file in files:
-        rows[file["table"]] += file["rows"]
-    samples: Counter[str] = Counter()
-    for summary in summaries:
-        samples.update(summary["samples_by_kind"])
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "rows": {table: rows[table] for table in TABLES},
-        "hours": round(math.fsum(summary["seconds"] for summary in summaries) / 3600, 6),
-        "samples_by_kind": dict(sorted(samples.items())),
-        "rejected_by_reason": dict(sorted(Counter(str(row.reason) for row in left_out).items())),
-        "config": config_said,
-        "versions": {name: version(name) for name in _LIBRARIES},
-        "data_key": key_of([[file["path"], file["sha256"]] for file in files]),
-        "files": files,
-    }
-
-
-def _is_in_place(staging: Path, text: str, manifest: dict[str, Any], out: Path) -> bool:
-    """Whether readers see this very data set already."""
-    if not (out / "manifest.json").is_file() or (out / "manifest.json").read_text(encoding="utf-8") != text:
-        return False
-    if not all((out / name).is_file() and filecmp.cmp(out / name, staging / name, shallow=False)
-               for name in ("views.sql", "README.md")):
-        return False
-    with contextlib.suppress(FileNotFoundError):
-        return all((out / file["path"]).samefile(staging / file["path"]) for file in manifest["files"])
-    return False
-
-
-def _put_in_place(staging: Path, out: Path) -> None:
-    """Replace what a reader sees: the manifest goes first and comes last, so that it never lies."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "manifest.json").unlink(missing_ok=True)
-    flush_folder(out)
-    old = staging.with_name("data-before")
-    shutil.rmtree(old, ignore_errors=True)
-    if (out / "data").exists():
-        os.rename(out / "data", old)
-    os.rename(staging / "data", out / "data")
-    for name in ("views.sql", "README.md"):
-        os.replace(staging / name, out / name)
-    flush_folder(out)
-    shutil.rmtree(old, ignore_errors=True)

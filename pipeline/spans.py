@@ -1,5 +1,6 @@
 """The stretches of a video that questions are about, cut on clip boundaries."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ class Span:
     last_clip: int
     start_s: float
     end_s: float
+    minutes: float | None = None
+    """The length that was asked for; None for the whole video, and for a run of clips."""
 
 
 def spans_of(clips: Sequence[Clip], minutes: Sequence[float], clip_seconds: float) -> Iterator[Span]:
@@ -35,7 +38,7 @@ def spans_of(clips: Sequence[Clip], minutes: Sequence[float], clip_seconds: floa
         for first in range(0, count, stride):
             last = min(first + stride, count) - 1
             if last - first + 1 >= stride / 2:
-                yield from _span(clips, first, last)
+                yield from _span(clips, first, last, length)
     yield from _span(clips, 0, count - 1)
 
 
@@ -47,7 +50,16 @@ def clip_runs(clips: Sequence[Clip], length: int) -> Iterator[Span]:
             yield from _span(clips, first, first + length - 1)
 
 
-def _span(clips: Sequence[Clip], first: int, last: int) -> Iterator[Span]:
-    inside = [clip for clip in clips if first <= clip.clip_index <= last]
+def clips_inside(clips: Sequence[Clip], first: int, last: int) -> Sequence[Clip]:
+    """The clips first … last, of clips in order of their index."""
+    return clips[bisect_left(clips, first, key=_index): bisect_right(clips, last, key=_index)]
+
+
+def _index(clip: Clip) -> int:
+    return clip.clip_index
+
+
+def _span(clips: Sequence[Clip], first: int, last: int, minutes: float | None = None) -> Iterator[Span]:
+    inside = clips_inside(clips, first, last)
     if inside:
-        yield Span(first, last, inside[0].start_s, inside[-1].end_s)
+        yield Span(first, last, inside[0].start_s, inside[-1].end_s, minutes)

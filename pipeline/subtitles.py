@@ -4,7 +4,9 @@ Machine-made captions roll: each cue repeats the line before it, so that two lin
 every word is said once, when it is first seen.
 """
 
+import bisect
 import html
+import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,9 @@ _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
 _TAG = re.compile(r"<[^>]*>|\{\\[^}]*\}")
 _LONGEST_LINE = 2000
+_LONGEST_CUE_S = 600.0
+_MOST_LETTERS = 20_000
+"""In one clip, so that a file whose every line stands for hours does not fill the data set."""
 _TOUCH_S = 0.05
 """Cues that follow each other within this time belong to one rolling text."""
 
@@ -50,13 +55,28 @@ def read_subtitles(path: Path, auto: bool) -> list[Subtitle]:
     if not cues and text.strip() and not text.lstrip().startswith(("WEBVTT", "{")):
         raise SubtitlesError("no line with a time was found")
     lines = _untangled(cues) if auto else cues
-    return [Subtitle(start_s=start_s, end_s=end_s, text=" ".join(words.split()), auto=auto)
+    return [Subtitle(start_s=start_s, end_s=end_s, text=" ".join(words.split())[:_LONGEST_LINE], auto=auto)
             for start_s, end_s, words in lines]
 
 
 def in_clip(subtitles: Sequence[Subtitle], start_s: float, end_s: float) -> list[Subtitle]:
-    """The lines that are seen or heard during a clip; one that crosses its end belongs to the next clip too."""
-    return [line for line in subtitles if line.start_s < end_s and line.end_s > start_s]
+    """The lines that are seen or heard during a clip; one that crosses its end belongs to the next clip too.
+
+    Args:
+        subtitles: in order of time.
+        start_s: where the clip begins, seconds.
+        end_s: where it ends.
+    """
+    first = bisect.bisect_left(subtitles, start_s - _LONGEST_CUE_S, key=lambda line: line.start_s)
+    last = bisect.bisect_left(subtitles, end_s, key=lambda line: line.start_s)
+    found, letters = [], 0
+    for line in itertools.islice(subtitles, first, last):
+        if line.end_s > start_s:
+            letters += len(line.text) + 1
+            if letters > _MOST_LETTERS:
+                break
+            found.append(line)
+    return found
 
 
 def _decoded(data: bytes) -> str:
@@ -114,7 +134,7 @@ def _number(event: Any, name: str) -> float | None:
 def _believable(cues: Iterator[Cue]) -> Iterator[Cue]:
     for start_s, end_s, words in cues:
         if words and 0 <= start_s < end_s <= _LATEST_S:
-            yield start_s, end_s, words
+            yield start_s, min(end_s, start_s + _LONGEST_CUE_S), words
 
 
 def _untangled(cues: Sequence[Cue]) -> list[Cue]:

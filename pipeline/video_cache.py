@@ -4,6 +4,8 @@
     known/{key of the address}/             what was learnt when fetching it: `fetched.json`, subtitles
     partial/{key of the address}/           what is half fetched; a later run goes on with it
 
+What is half fetched counts to the size of the cache, and is removed like a video not used for long.
+
 Several runs may share a cache. A file that a run still needs is held by a lock of the operating system, which
 ends with the process whatever ends it, so that nothing stays held for ever.
 """
@@ -79,15 +81,21 @@ class VideoCache:
         folder = self.root / "known" / key
         return folder if folder.is_dir() else None
 
-    def add(self, media: Path, video_id: str) -> None:
-        """Take a fetched file in; it is gone from where it was."""
+    def add(self, media: Path, video_id: str) -> Hold:
+        """Take a fetched file in, held from the first moment on; it is gone from where it was."""
+        there = self.hold(video_id)
+        if there is not None:  # it stays the file that other runs hold
+            media.unlink()
+            return there
         place = self.path(video_id)
         place.parent.mkdir(exist_ok=True)
-        with media.open("rb") as file:
-            os.fsync(file.fileno())
+        handle = os.open(media, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        os.fsync(handle)
         os.chmod(media, 0o444)
         os.replace(media, place)
         flush_folder(place.parent)
+        return Hold(place, handle)
 
     def remember(self, key: str, folder: Path) -> Path:
         """Take in what was learnt of an address: a folder, which is gone from where it was."""
@@ -103,14 +111,15 @@ class VideoCache:
         return self._remove(self.path(video_id))
 
     def shrink(self) -> int:
-        """Remove the videos not used for longest until the limit is kept; returns the bytes that are left.
+        """Remove what was not used for longest, videos and half videos, until the limit is kept.
 
-        More than the limit may be left where runs hold it.
+        Returns:
+            The bytes that are left; more than the limit where runs hold or fetch them.
         """
         with self._lock:
-            videos = sorted(self._videos())
-            left = sum(size for _, size, _ in videos)
-            for _, size, path in videos:
+            found = sorted([*self._videos(), *self._halves()])
+            left = sum(size for _, size, _ in found)
+            for _, size, path in found:
                 if left <= self._limit_bytes:
                     break
                 if self._remove(path):
@@ -124,14 +133,28 @@ class VideoCache:
                 facts = path.stat()
                 yield facts.st_mtime_ns, facts.st_size, path
 
+    def _halves(self) -> Iterator[tuple[int, int, Path]]:
+        """The same of each folder with something half fetched."""
+        for lock in (self.root / "partial").glob("*.lock"):
+            folder = lock.with_suffix("")
+            with contextlib.suppress(FileNotFoundError):  # another run finished it just now
+                facts = [path.stat() for path in folder.iterdir()]
+                if facts:
+                    yield max(one.st_mtime_ns for one in facts), sum(one.st_size for one in facts), folder
+
     def _remove(self, path: Path) -> bool:
+        """Remove a video, or a folder with something half fetched, unless it is held; returns whether it is gone."""
+        is_half = path.parent.name == "partial"
         try:
-            handle = os.open(path, os.O_RDONLY)
+            handle = os.open(path.with_suffix(".lock") if is_half else path, os.O_RDONLY)
         except FileNotFoundError:
             return True
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
+            if is_half:
+                shutil.rmtree(path, ignore_errors=True)  # another run may have removed it just now
+            else:
+                path.unlink(missing_ok=True)
         except BlockingIOError:
             return False
         finally:

@@ -4,6 +4,7 @@ The key of a product is a hash of everything it depends on: the keys before it, 
 the choices it reads. Change one, and exactly what follows from it is done again.
 """
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -11,23 +12,29 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import captions, clues, decode_video, questions
+from pipeline import captions, clues, decode_video, needles, questions
+from pipeline.blind_check import BlindChecker
+from pipeline.blind_check_served import ServedBlindChecker
+from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
+from pipeline.exclusion import Exclusion
 from pipeline.fetch_request import FetchError, Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.identify import identify
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.licences import check_licence
+from pipeline.picture_check import PictureCheck
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
+from pipeline.source_subtitles import subtitles_of
 from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
@@ -47,10 +54,16 @@ class Workshop:
     """Whom 'served' captioners and orderers ask."""
     fetching: Fetching | None = None
     """None where every source is a file that is here."""
+    guesser: BuiltInGuesser | None = None
+    """Who tries to answer without the video; None while there are too few questions to train it."""
+    exclusion: Exclusion = field(default_factory=Exclusion)
+    """Known test videos, which are left out."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when no stage is to be begun any more; what has begun is finished."""
     known_ids: Mapping[str, str] = field(default_factory=dict)
     """Ids of files of earlier builds by their path, for those that are gone by now."""
+    forgotten: frozenset[str] = frozenset()
+    """Ids of videos that are kept out."""
 
 
 class VideoRejectedError(Exception):
@@ -68,11 +81,18 @@ def identify_source(shop: Workshop, source: Source) -> str:
         VideoRejectedError: the file is gone, cannot be read, is empty, or may not be taken.
     """
     _check_licence(shop, source, Stage.SOURCES)
+    _check_not_excluded(source, None, Stage.SOURCES, shop.exclusion.match_source(source))
+    video_id = _identify(shop, source)
+    _check_not_excluded(source, video_id, Stage.PROBE, shop.exclusion.match_id(video_id))
+    return video_id
+
+
+def _identify(shop: Workshop, source: Source) -> str:
     try:
         facts = os.stat(source.path)
     except OSError as error:
-        known = shop.known_ids.get(source.path)
-        if known and shop.store.find(Stage.DECODE, key_of(_decode_inputs(known, shop.config))) is not None:
+        known = shop.known_ids.get(os.path.realpath(source.path))
+        if known and is_decoded(shop, known):
             return known  # the file is gone, but nothing needs it any more
         raise _missing(source, error) from error
     if facts.st_size == 0:
@@ -100,24 +120,60 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
 
     Raises:
         VideoRejectedError: it could not be fetched, or may not be taken.
-        StoppedError: it is not here, and the user wants no more to be begun.
+        StoppedError: the budget is spent, or the user wants no more to be begun. What is half fetched stays.
     """
+    def go_on() -> None:
+        if shop.stopping.is_set():
+            raise StoppedError("it was told to stop")
+        if shop.models is not None and shop.models.spent:
+            raise StoppedError("the budget is spent; what it would be fetched for cannot be asked")
+
+    return _taken(shop, source, lambda: shop.fetching.fetch(
+        source, lambda video_id: is_decoded(shop, video_id), go_on))
+
+
+def find_fetched(shop: Workshop, source: Source) -> FetchedVideo | None:
+    """The same of a source that was fetched before; None where it would have to be fetched, or is a list.
+
+    Raises:
+        VideoRejectedError: it may not be taken.
+    """
+    return _taken(shop, source, lambda: shop.fetching.find(source, lambda video_id: is_decoded(shop, video_id)))
+
+
+def _taken(
+    shop: Workshop, source: Source, bring: Callable[[], FetchedVideo | Listing | None]
+) -> FetchedVideo | Listing | None:
+    """What is brought, if it may be taken by its address, its licence and its bytes."""
+    _check_not_excluded(source, None, Stage.FETCH, shop.exclusion.match_source(source))
     try:
-        fetched = shop.fetching.find(source, is_decoded(shop))
-        if fetched is None:
-            if shop.stopping.is_set():
-                raise StoppedError("it was told to stop")
-            fetched = shop.fetching.fetch(source, is_decoded(shop))
+        fetched = bring()
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
-        _check_licence(shop, fetched.source, Stage.FETCH)
+        try:
+            _check_licence(shop, fetched.source, Stage.FETCH)
+            _check_not_excluded(source, fetched.video_id, Stage.FETCH, shop.exclusion.match_id(fetched.video_id))
+        except VideoRejectedError:
+            fetched.__exit__()
+            raise
     return fetched
 
 
-def is_decoded(shop: Workshop) -> Callable[[str], bool]:
-    """Tells of a video's id whether its bytes are needed no more."""
-    return lambda video_id: shop.store.find(Stage.DECODE, key_of(_decode_inputs(video_id, shop.config))) is not None
+def id_of_planted(shop: Workshop, video_id: str) -> str | None:
+    """The id of the copy with planted needles that a video is to have; None where it is to have none."""
+    copy_id = needles.planted_id(video_id, shop.config.seed)
+    is_wanted = needles.is_planted(video_id, shop.config.calibrate) and copy_id not in shop.forgotten
+    return copy_id if is_wanted else None
+
+
+def is_decoded(shop: Workshop, video_id: str) -> bool:
+    """Whether a video's bytes are needed no more, neither for itself nor for a copy with planted needles."""
+    wanted = [_decode_inputs(video_id, shop.config)]
+    copy_id = id_of_planted(shop, video_id)
+    if copy_id is not None:
+        wanted.append(_planted_inputs(copy_id, shop.config))
+    return all(shop.store.find(Stage.DECODE, key_of(inputs)) is not None for inputs in wanted)
 
 
 def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
@@ -129,12 +185,18 @@ def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
         raise VideoRejectedError(_left_out(source, None, stage, error.reason, error.detail)) from error
 
 
+def _check_not_excluded(source: Source, video_id: str | None, stage: Stage, found: str | None) -> None:
+    if found is not None:
+        raise VideoRejectedError(_left_out(source, video_id, stage, Reason.KNOWN_TEST_SET, found))
+
+
 def judge(shop: Workshop, source: Source, video_id: str, decoded: Path) -> None:
-    """The quality gates.
+    """The list of known test videos, by what is seen, and the quality gates.
 
     Raises:
         VideoRejectedError: the video does not pass one of them.
     """
+    _check_not_excluded(source, video_id, Stage.QUALITY, shop.exclusion.match_pictures(decoded))
     fault = find_fault(open_decoded(decoded).video, decoded, shop.config)
     if fault is not None:
         raise VideoRejectedError(_left_out(source, video_id, Stage.QUALITY, fault.reason, fault.detail))
@@ -147,14 +209,30 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         VideoRejectedError: nothing can come of it.
         StoppedError: the budget is spent.
     """
-    config = shop.config
-    settings = decode_settings(config)
-    inputs = _decode_inputs(video_id, config)
+    return _decode(shop, source, video_id, _decode_inputs(video_id, shop.config), None)
+
+
+def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
+    """The decode product of a copy of a video that has needles in it.
+
+    Args:
+        shop: as ever.
+        source: the video that the copy is made of.
+        video_id: id of the copy, by `id_of_planted`.
+
+    Raises:
+        VideoRejectedError, StoppedError: see `decode`.
+    """
+    return _decode(shop, source, video_id, _planted_inputs(video_id, shop.config), shop.config.seed)
+
+
+def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needles_seed: int | None) -> Path:
+    settings = decode_settings(shop.config)
 
     def run(folder: Path) -> None:
         try:
             _in_worker(shop, source, video_id, Stage.DECODE, decode_video.decode_video,
-                       source, video_id, settings, config.decode_threads, folder)
+                       source, video_id, settings, shop.config.decode_threads, folder, needles_seed)
         except UnreadableVideoError as error:
             # A verdict about these bytes under these settings is as lasting as a product.
             for file in folder.iterdir():
@@ -183,16 +261,25 @@ def _decode_inputs(video_id: str, config: BuildConfig) -> Inputs:
     return {"version": decode_video.VERSION, "video": video_id, **asdict(decode_settings(config))}
 
 
+def _planted_inputs(video_id: str, config: BuildConfig) -> Inputs:
+    return _decode_inputs(video_id, config) | {"needles": needles.VERSION, "seed": config.seed}
+
+
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     """The captions of a video."""
     opened = open_decoded(decoded)
     # The product may have been made under another name of the same bytes.
-    opened = replace(opened, video=replace(opened.video, source=source.source))
+    opened = replace(
+        opened, video=replace(opened.video, source=source.source), subtitles=subtitles_of(source)[0])
     inputs = {"version": captions.VERSION, "video": opened.video.video_id, "decode": decoded.name,
-              "captioner": shop.captioner.name, "captioner_reads": shop.captioner.depends_on(opened.video)}
+              "captioner": shop.captioner.name, "captioner_reads": shop.captioner.depends_on(opened)}
 
     def run(folder: Path) -> None:
-        _with_usage(shop, folder, lambda: caption_video(shop.captioner, opened, folder))
+        through = itertools.count(1)
+        _with_usage(
+            shop, folder, lambda: caption_video(shop.captioner, opened, folder),
+            lambda: shop.journal.say_progress(
+                Stage.CAPTIONS, source.source, min(1.0, next(through) / len(opened.clips))))
 
     return _once(shop, Stage.CAPTIONS, inputs, source.source, run)
 
@@ -200,15 +287,18 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
     """The clues of a video."""
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
-    depends_on = orderer.depends_on() if orderer else None
-    inputs = {"version": clues.VERSION, "video": _video_of(decoded), "decode": decoded.name,
-              "captions": captioned.name, "orderer": shop.config.orderer, "orderer_reads": depends_on}
+    asks_pictures = shop.config.captioner == "served" and shop.config.picture_questions > 0
+    pictures = PictureCheck(shop.config, shop.models) if asks_pictures else None
+    opened = open_decoded(decoded)
+    inputs = {"version": clues.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captions": captioned.name, "orderer": shop.config.orderer,
+              "orderer_reads": orderer.depends_on() if orderer else None,
+              "picture_check_reads": pictures.depends_on() if pictures else None}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
-        opened = open_decoded(decoded)
         _with_usage(shop, folder, lambda: find_clues(
-            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None))
+            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
 
     return _once(shop, Stage.CLUES, inputs, source.source, run)
 
@@ -217,16 +307,27 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     """The samples of a video."""
     config = shop.config
     choices = config.model_dump(include={
-        "spans_minutes", "max_questions_per_kind", "seed", "clip_seconds", "orderer"})
-    inputs = {"version": questions.VERSION, "video": _video_of(decoded), "decode": decoded.name,
-              "captions": captioned.name, "clues": clued.name, **choices}
+        "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
+        "captions_complete", "seed", "clip_seconds", "orderer"})
+    opened = open_decoded(decoded)
+    blind = _blind_checker(shop, opened.video.video_id)
+    inputs = {"version": questions.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captions": captioned.name, "clues": clued.name, **choices,
+              "blind": blind.name if blind else None, "blind_reads": blind.depends_on() if blind else None}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        ask(config, open_decoded(decoded), said, found, folder)
+        _with_usage(shop, folder, lambda: ask(config, opened, said, found, folder, blind))
 
     return _once(shop, Stage.QUESTIONS, inputs, source.source, run)
+
+
+def _blind_checker(shop: Workshop, video_id: str) -> BlindChecker | None:
+    """Who has to guess the answers without the video: the served model, else the guesser once there is one."""
+    if shop.config.blind_is_served:
+        return ServedBlindChecker(shop.config, shop.models)
+    return shop.guesser.for_video(video_id) if shop.guesser else None
 
 
 def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable[[Path], None]) -> Path:
@@ -249,16 +350,14 @@ def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable
     return shop.store.find(stage, key)
 
 
-def _video_of(decoded: Path) -> str:
-    return open_decoded(decoded).video.video_id
-
-
-def _with_usage(shop: Workshop, folder: Path, run: Callable[[], None]) -> None:
+def _with_usage(
+    shop: Workshop, folder: Path, run: Callable[[], None], on_reply: Callable[[], None] | None = None
+) -> None:
     """Run a stage that may ask models, and write usage.json beside what it writes."""
     if shop.models is None:
         run()
         return
-    with shop.models.tally() as usage:
+    with shop.models.tally(on_reply) as usage:
         run()
     write_records(folder / "usage.json", Usage, usage)
 

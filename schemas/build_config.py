@@ -5,15 +5,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from schemas.check_choices import CheckChoices
 from schemas.source_choices import HOW_FETCHED, SourceChoices
 
 OF_THE_MACHINE = {
     "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-    "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED
-"""Choices that cannot change a byte of the output."""
+    "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
+"""Choices that change no byte of a video's rows; what `exclude` names is kept with the output."""
 
 
-class BuildConfig(SourceChoices, BaseModel):
+class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     """Everything that decides what `build-vico` makes of a video, and how it runs."""
 
     # Defaults are validated too: a key must not tell 3 from 3.0, nor a choice left out from the same one made.
@@ -71,6 +72,16 @@ class BuildConfig(SourceChoices, BaseModel):
         description="lengths of the stretches that questions are about; the whole video is always one")] = [3, 10, 30]
     max_questions_per_kind: Annotated[int, Field(
         ge=1, le=1000, description="at most so many questions of a kind about one span")] = 12
+    max_questions_per_video: Annotated[int, Field(
+        ge=1, description="at most so many questions about one video, shared out evenly over kinds and lengths of "
+                          "spans; twins come on top")] = 1000
+    max_questions_per_clue: Annotated[int, Field(
+        ge=1, description="at most so many questions about spans of one length mention a clue")] = 24
+    twin_share: Annotated[float, Field(
+        ge=0, le=1, description="share of the questions about order that are asked once more about the same clips "
+                                "shown in another order")] = 0.2
+    captions_complete: Annotated[bool, Field(
+        description="the caption files name every event of the videos: 'how often' and 'never' may be asked")] = False
     test_share: Annotated[float, Field(ge=0, le=1, description="share of the videos in the test split")] = 0.02
     buckets: Annotated[int, Field(ge=1, le=100_000, description="shards per table and split")] = 64
     seed: Annotated[int, Field(description="seed of every random choice")] = 0
@@ -109,6 +120,12 @@ class BuildConfig(SourceChoices, BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _only_files_are_complete(self) -> "BuildConfig":
+        if self.captions_complete and self.captioner != "file":
+            raise ValueError("captions_complete speaks of caption files; it needs captioner 'file'")
+        return self
+
+    @model_validator(mode="after")
     def _served_models_are_named(self) -> "BuildConfig":
         if self.captioner == "served" and not self.caption_model:
             raise ValueError("captioner 'served' needs the model's name (--caption-model)")
@@ -124,10 +141,24 @@ class BuildConfig(SourceChoices, BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _checks_have_somebody_to_ask(self) -> "BuildConfig":
+        if self.calibrate and self.captioner != "served":
+            raise ValueError(f"calibrate plants needles that somebody must see, and captioner '{self.captioner}' does "
+                             "not look for things in the pictures; add --captioner served")
+        if self.blind == "served" and self.orderer != "served":
+            raise ValueError("blind 'served' asks the model that orders; add --orderer served")
+        return self
+
+    @model_validator(mode="after")
     def _last_clip_is_a_clip(self) -> "BuildConfig":
         if self.min_last_clip_seconds > self.clip_seconds:
             raise ValueError("min_last_clip_seconds is larger than clip_seconds: no clip would be left")
         return self
+
+    @property
+    def blind_is_served(self) -> bool:
+        """Whether a served model has to guess the answers without the video."""
+        return self.blind == "served" or (self.blind == "auto" and self.orderer == "served")
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""

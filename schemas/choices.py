@@ -24,12 +24,13 @@ class ChoiceFileError(Exception):
 
 def read_choices(
     model: type[Choices], parser: argparse.ArgumentParser, argv: Sequence[str], environment: Mapping[str, str],
-    prefix: str = "VICO_", weakest: Callable[[dict[str, Any]], dict[str, Any]] = lambda stronger: {},
+    prefix: str = "VICO_", bundled: Path | None = None,
+    weakest: Callable[[dict[str, Any]], dict[str, Any]] = lambda stronger: {},
 ) -> Choices:
     """Read a command line.
 
     Every field of the model becomes a flag, its underscores dashes, but for those the parser has already. A flag
-    of a list is repeated for each entry.
+    of a list is repeated for each entry. A mapping is for the file alone.
 
     Args:
         model: what can be chosen.
@@ -37,6 +38,7 @@ def read_choices(
         argv: the command line without the command.
         environment: `PREFIX` + the field's name in capitals; lists in JSON.
         prefix: of the environment variables.
+        bundled: a folder of YAML files that --config may name without path and ending.
         weakest: choices that hold where nothing else is said, from those that are said.
 
     Raises:
@@ -46,11 +48,12 @@ def read_choices(
     """
     taken = {action.dest for action in parser._actions}
     for name, field in model.model_fields.items():
-        if name not in taken:
+        if name not in taken and get_origin(field.annotation) is not dict:
             _add_flag(parser, name, field)
-    parser.add_argument("--config", metavar="FILE", help="a YAML file with any of these choices")
+    names = sorted(file.stem for file in bundled.glob("*.yaml")) if bundled else []
+    parser.add_argument("--config", metavar="FILE", help=" or ".join(["a YAML file with any of these choices", *names]))
     flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, [])}
-    file = _read_yaml(flags.pop("config")) if "config" in flags else {}
+    file = _read_yaml(_config_file(flags.pop("config"), bundled)) if "config" in flags else {}
     said = _from_environment(model, environment, prefix) | file | flags
     return model.model_validate(weakest(said) | said)
 
@@ -66,6 +69,11 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> N
         f"--{name.replace('_', '-')}", dest=name, metavar=None if choices else name.split("_")[-1].upper(),
         choices=choices, action="append" if _is_list(field.annotation) else "store",
         help=f"{field.description}{shown}".replace("%", "%%"))
+
+
+def _config_file(name: str, bundled: Path | None) -> str:
+    own = bundled / f"{name}.yaml" if bundled else None
+    return str(own) if own is not None and own.is_file() and not Path(name).exists() else name
 
 
 def _read_yaml(path: str) -> dict[str, Any]:
@@ -88,7 +96,8 @@ def _from_environment(model: type[BaseModel], environment: Mapping[str, str], pr
 
 
 def _is_list(annotation: Any) -> bool:
-    return get_origin(annotation) is list
+    parts = get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    return any(get_origin(part) is list for part in parts)
 
 
 def _literals(annotation: Any) -> list[str] | None:

@@ -19,6 +19,8 @@ class Stage(StrEnum):
     CLUES = "clues"
     QUESTIONS = "questions"
     SHARDS = "shards"
+    IMPORT = "import"
+    """Not a stage of `build-vico`: `import-instructions`."""
 
 
 class Reason(StrEnum):
@@ -55,6 +57,7 @@ class Reason(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     SAME_BYTES = "same_bytes"
+    KNOWN_TEST_SET = "known_test_set"
     # decode
     FILE_ENDS_EARLY = "file_ends_early"
     FRAMES_MISSING = "frames_missing"
@@ -86,10 +89,28 @@ class Reason(StrEnum):
     CHAPTER_BEFORE_CHOSE = "chapter_before_chose"
     ORDER_AGAINST_CLOCK = "order_against_clock"
     CAPTION_TOO_LONG_TO_ORDER = "caption_too_long_to_order"
+    CLUE_NOT_SEEN = "clue_not_seen"
+    CLUE_SEEN_ELSEWHERE = "clue_seen_elsewhere"
     # questions
     TOO_FEW_CLUES = "too_few_clues"
     TOO_FEW_FRAMES = "too_few_frames"
     DISAGREES_WITH_CLOCK = "disagrees_with_clock"
+    TIME_CODE = "time_code"
+    CLIP_NUMBER = "clip_number"
+    ORDER_WORD = "order_word"
+    CAPTIONER_PHRASE = "captioner_phrase"
+    WORDS_TO_A_MODEL = "words_to_a_model"
+    MARKS = "marks"
+    CLUE_REPEATED = "clue_repeated"
+    NEAR_DUPLICATE = "near_duplicate"
+    GUESSED_BLIND = "guessed_blind"
+    NO_QUESTION_FITS = "no_question_fits"
+    # import of instructions
+    RECORD_UNREADABLE = "record_unreadable"
+    TURNS_UNUSABLE = "turns_unusable"
+    MARKS_AND_MEDIA_DIFFER = "marks_and_media_differ"
+    PICTURE_UNREADABLE = "picture_unreadable"
+    RECORD_GIVEN_TWICE = "record_given_twice"
 
 
 SENTENCES: dict[Reason, str] = {
@@ -128,6 +149,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.TOO_SHORT: "the video is shorter than the shortest clip allowed",
     Reason.TOO_LONG: "the video is longer than the limit",
     Reason.SAME_BYTES: "another source holds the very same bytes",
+    Reason.KNOWN_TEST_SET: "the video is on a list of known test videos",
     Reason.FILE_ENDS_EARLY: "the file ends before the time its header promises",
     Reason.FRAMES_MISSING: "fewer intact frames were decoded than the clip holds",
     Reason.NO_FRAME_OF_ITS_OWN: "no new frame appears in the clip; the picture before it stands still",
@@ -149,8 +171,25 @@ SENTENCES: dict[Reason, str] = {
     Reason.CHAPTER_BEFORE_CHOSE: "the clip lies in two chapters, and for the earlier one other clues were chosen",
     Reason.ORDER_AGAINST_CLOCK: "the place that the model gave the clue contradicts the clock",
     Reason.CAPTION_TOO_LONG_TO_ORDER: "the caption alone takes more tokens than a request for order may",
+    Reason.CLUE_NOT_SEEN: "a model that was shown the clue's clip does not see it there",
+    Reason.CLUE_SEEN_ELSEWHERE: "a model that was shown another clip sees the clue there too",
     Reason.TOO_FEW_CLUES: "the span holds too few clues for a question about order",
     Reason.TOO_FEW_FRAMES: "an evidence clip has fewer than two stored frames",
     Reason.DISAGREES_WITH_CLOCK: "the answer does not follow from the times of the clips",
+    Reason.TIME_CODE: "the words hold a time code, which gives the answer away",
+    Reason.CLIP_NUMBER: "the words hold the number of a clip or scene, which gives the answer away",
+    Reason.ORDER_WORD: "the words tell when it happens, like 'finally' or 'later'",
+    Reason.CAPTIONER_PHRASE: "the words speak of the clip or the caption and not of what is shown",
+    Reason.WORDS_TO_A_MODEL: "the words look like orders to a model",
+    Reason.MARKS: "the words hold marks that a trainer would take for its own",
+    Reason.CLUE_REPEATED: "another clue of the video reads nearly the same",
+    Reason.NEAR_DUPLICATE: "nearly the same was asked of the video before",
+    Reason.NO_QUESTION_FITS: "the clues of the span fit no kind of question (too unlike each other, or too few)",
+    Reason.GUESSED_BLIND: "it is answered without the video more often than chance allows",
+    Reason.RECORD_UNREADABLE: "the record is no JSON, or lacks what a record must have",
+    Reason.TURNS_UNUSABLE: "human and model do not take turns, or one of them says nothing",
+    Reason.MARKS_AND_MEDIA_DIFFER: "the words do not hold one mark for each picture or video",
+    Reason.PICTURE_UNREADABLE: "the picture does not decode",
+    Reason.RECORD_GIVEN_TWICE: "the very same record stands elsewhere in the list",
 }
 """What each reason means, for people."""

@@ -218,6 +218,13 @@ class Sample:
     similarity: float
     orderer: str
     captioner: str
+    twin_of: str | None = None
+    """The sample whose clues it shows in another order."""
+    frame_indexes: list[int] = field(default_factory=list)
+    """The frames it shows, in this order; none: those of the span as they come. Part of the column `media`."""
+    blind_right: int = 0
+    blind_asked: int = 0
+    """How often it was put without the video, and answered rightly. Part of the column `checks`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ VIDEOS = pa.schema([
     _column("n_clips", pa.int32(), "clips of the video in `clips`"),
     _column("n_frames", pa.int32(), "frames of the video in `frames`"),
     _column("n_samples", pa.int32(), "samples about the video in `samples`"),
-    _column("split", pa.string(), "train or test, from the video's id alone"),
+    _column("split", pa.string(), "train or test, from the video's id alone; calibration for planted needles"),
     _column("calibration", pa.bool_(), "planted needles: never train on it"),
 ])
 
@@ -99,15 +99,16 @@ CLUES = pa.schema([
     _column("reason", pa.string(), "why it was dropped", nullable=True),
     _column("similarity", pa.float32(), "likeness of its words to the likest other clip, 0 to 1"),
     _column("seen", pa.struct([("yes", pa.int16()), ("asked", pa.int16())]),
-            "answers of a model that was shown its clip", nullable=True),
+            "clips a model was shown, its own and those most like it, and in how many of them it saw the clue: "
+            "one, for a clue that is kept", nullable=True),
 ])
 
 SAMPLES = pa.schema([
     _column("sample_id", pa.string(), "hash of kind, clues and question"),
     _column("dataset", pa.string(), "vico, or the name of an imported set"),
     _column("video_id", pa.string(), "the video", nullable=True),
-    _column("split", pa.string(), "train or test, that of the video"),
-    _column("kind", pa.string(), "what is asked: order_events, came_next, came_before, when, storyline, describe"),
+    _column("split", pa.string(), "train, test or calibration: that of the video"),
+    _column("kind", pa.string(), "what is asked, order_events for example; docs/questions.md names all"),
     _column("format", pa.string(), "multiple_choice or open"),
     _column("question", pa.string(), "the question, without its options"),
     _column("options", _list(pa.string()), "the options, without their letters"),

@@ -1,17 +1,23 @@
 """DuckDB views over the shards, one per table, with a comment on every column."""
 
+import re
+from pathlib import Path
+
 from schemas.tables import COMMENTS, TABLES
 
 
-def views_sql() -> str:
+def views_sql(folder: Path | None = None) -> str:
     """SQL that defines the views.
 
-    Paths are relative, so that it holds wherever the data set is moved: run it in the data set's folder,
-    `cd DIR && duckdb -init views.sql`, or in Python after `os.chdir(DIR)`.
+    Args:
+        folder: the data set. Without it paths are relative, so that the SQL holds wherever the data set is moved:
+            run it in the data set's folder, `cd DIR && duckdb -init views.sql`.
     """
+    root = "" if folder is None else re.sub(r"([*?\[])", r"[\1]", folder.absolute().as_posix()) + "/"
     lines = ["-- Run this in the folder it lies in:  cd DIR && duckdb -init views.sql"]
     for table, schema in TABLES.items():
-        lines.append(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM read_parquet('data/{table}/*.parquet');")
+        files = _quoted(f"{root}data/{table}/*.parquet")
+        lines.append(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM read_parquet({files});")
         lines.append(f"COMMENT ON VIEW {table} IS {_quoted(COMMENTS[table])};")
         lines.extend(
             f"COMMENT ON COLUMN {table}.{column.name} IS {_quoted(column.metadata[b'comment'].decode())};"

@@ -1,6 +1,7 @@
 """A web server with one video and every fault a stranger's server can have; and a canary that must stay silent."""
 
 import gzip
+import hashlib
 import re
 import socket
 import threading
@@ -24,8 +25,14 @@ class FetchServer:
     slow_bytes_per_s: int = 200_000
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range header of every request."""
+    headers: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Path and all headers of every request."""
+    began: list[tuple[str, float]] = field(default_factory=list)
+    """Path and time (monotonic) of every request."""
     port: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    missing: str | None = None
+    """A path that is not there for the time being."""
 
     def url(self, path: str) -> str:
         """The address of a path on this server."""
@@ -96,6 +103,7 @@ def canary(host: str = "127.0.0.1") -> Iterator[Canary]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: FetchServer
+    tag: str | None = None
 
     def log_message(self, *_: object) -> None:
         """The tests read `requests`."""
@@ -106,8 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         name = unquote(parts.path.lstrip("/"))
-        self.query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        self.tag = None
+        self.query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
         self.state.requests.append((name, self.headers.get("Range")))
+        self.state.began.append((name, time.monotonic()))
+        self.state.headers.append((name, dict(self.headers.items())))
         self.state.counts[name] = self.state.counts.get(name, 0) + 1
         first, _, rest = name.partition("/")
         try:
@@ -121,14 +132,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     # what works
 
-    def _file(self, path: Path, pace: int | None = None) -> None:
-        if not path.is_file():
+    def _file(self, path: Path, pace: int | None = None, most: float | None = None) -> None:
+        if not path.is_file() or path == self.state.folder / (self.state.missing or "."):
             self._text("nothing here", status=404)
             return
         data = path.read_bytes()
         start = 0
+        self.tag = f'"{hashlib.sha256(data).hexdigest()}"' if self.query.get("tags", "yes") == "yes" else None
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        if asked:
+        is_whole = "If-Range" in self.headers and self.headers["If-Range"] != self.tag
+        if asked and (not is_whole or "deaf" in self.query):
             start = int(asked[1])
             if start >= len(data):
                 self._text("", status=416)
@@ -138,6 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self._headers(_kind(path), len(data) - start)
+        if most is not None:
+            self.wfile.write(data[start:int(len(data) * most)])
+            self.close_connection = True
+            return
         for at in range(start, len(data), _BLOCK if pace is None else pace // 20):
             self.wfile.write(data[at:at + (_BLOCK if pace is None else pace // 20)])
             if pace is not None:
@@ -157,6 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _words(self, name: str) -> None:
         self._text(VTT, "text/vtt")
 
+    def _breaks(self, name: str) -> None:
+        """A file of which the first half comes, until it is asked for whole."""
+        self._file(self.state.folder / name, most=None if "whole" in self.query else 0.5)
+
     def _redirect(self, name: str) -> None:
         self.send_response(302)
         self.send_header("Location", self.query.get("to", f"/{name}"))
@@ -165,6 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _playlist_to(self, name: str) -> None:
         """An HLS playlist whose only segment lies somewhere else."""
         self._text(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{self.query['to']}\n#EXT-X-ENDLIST\n", _M3U8)
+
+    def _site(self, name: str) -> None:
+        """What a site says of a video; see `tests/site_plugin`."""
+        self._text((self.state.folder / f"{name}.json").read_text(), "application/json")
 
     def _list(self, name: str) -> None:
         self._text(self.query["text"], "text/csv")
@@ -221,6 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(path)
             return
         data = path.read_bytes()
+        self.tag = f'"{hashlib.sha256(data).hexdigest()}"'
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         self.send_response(206 if start else 200)
         if start:
@@ -251,8 +277,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._text("<html><head><title>Home</title></head><body>Hello.</body></html>")
 
     def _said(self, name: str) -> None:
-        """A page with a few words on it."""
-        self._text(f"<html><body>{self.query['words']}</body></html>")
+        """Whatever is asked for, of whatever kind."""
+        self._text(self.query["words"], self.query.get("kind", "text/html"))
 
     def _live(self, name: str) -> None:
         """An HLS playlist that goes on."""
@@ -271,6 +297,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _headers(self, kind: str, length: int) -> None:
+        if self.tag is not None:
+            self.send_header("ETag", self.tag)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
         self.send_header("Accept-Ranges", "bytes")
@@ -285,7 +313,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _M3U8 = "application/vnd.apple.mpegurl"
-_KINDS = {".mp4": "video/mp4", ".m3u8": _M3U8, ".ts": "video/mp2t", ".vtt": "text/vtt", ".csv": "text/csv"}
+_KINDS = {
+    ".mp4": "video/mp4", ".mpd": "application/dash+xml", ".m3u8": _M3U8, ".ts": "video/mp2t",
+    ".vtt": "text/vtt", ".csv": "text/csv",
+}
 
 
 def _kind(path: Path) -> str:

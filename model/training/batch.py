@@ -20,13 +20,13 @@ class Batch:
     labels: Tensor
     """[R, N], -100 where nothing is learned."""
     question_ids: Tensor
-    """[R, N], 0 for what is shared, 1, 2, ... for packed questions."""
+    """[R, N], 0 for what is shared, 1, 2, ... for packed questions; padding has the last one's."""
     pixel_values: Tensor | None
     """[F, 3, S, S] float32: frames and tiles of all media in the order of the marks; None for text alone."""
     media_sizes: Tensor | None
     """[M]: how many frames or tiles each medium has."""
     sample_ids: tuple[tuple[str, ...], ...]
-    """The samples of each row, in the order of their questions."""
+    """The samples of each row, in the order of their questions; none for a row that only fills up its batch."""
 
     @property
     def samples(self) -> int:

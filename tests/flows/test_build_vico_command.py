@@ -53,6 +53,7 @@ CAPTION = {"video": "holiday.mp4", "start_s": 0, "end_s": 5, "text": "A dog runs
     (["holiday.mp4", "--out", "out", "--captioner", "oracle"], ["--captioner", "'measured', 'file'"]),
     (["holiday.mp4", "--out", "out", "--captioner", "file"], ["--captions FILE"]),
     (["holiday.mp4", "--out", "out", "--captions", "a.jsonl"], ["--captioner file"]),
+    (["holiday.mp4", "--out", "out", "--calibrate", "0.02"], ["calibrate", "captioner 'measured'"]),
     (["holiday.mp4", "--out", "out", "--clip-seconds", "ten"], ["--clip-seconds", "valid number"]),
     (["holiday.mp4", "--out", "out", "--clip-seconds", "-1"], ["--clip-seconds", "greater than 0"]),
     (["holiday.mp4"], ["--out"]),

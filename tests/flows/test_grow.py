@@ -192,6 +192,7 @@ def test_status_counts_what_is_under_way_though_the_clock_jumps(
     journal.say("started", "decode", "one", key="k")
     for stage in ("decode", "questions"):
         journal.say("done", stage, "one", key="k")
+    journal.say("done", "video", "one")
     journal.say("started", "decode", "two", key="l")
     journal.say("progress", "decode", "two", share=0.5)
     journal.say("left", "captions", "three", why="the budget is spent")

@@ -196,7 +196,7 @@ def test_two_started_at_once(videos: Path, server: FaultServer, unbroken: Path, 
     both = [_start(COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url) for _ in range(2)]
     words = [process.communicate(timeout=300)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2], words
-    assert any("another build-vico (process" in said for said in words)
+    assert any("another run (process" in said for said in words)
     assert _outputs(out) == _outputs(unbroken)
 
 

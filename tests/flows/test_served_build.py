@@ -22,7 +22,8 @@ from tests.stages import run_stages
 
 KEY = "sk-planted-c0ffee"
 CHOICES = ("--captioner", "served", "--orderer", "served", "--caption-model", "m", "--shuffled-share", "1",
-           "--caption-frames", "4", "--chapter-clips", "6", "--clip-seconds", "5", "--request-seconds", "2")
+           "--caption-frames", "4", "--chapter-clips", "6", "--clip-seconds", "5", "--request-seconds", "2",
+           "--picture-questions", "0", "--blind", "built-in")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def clean(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(server: FaultServer, **more: Any) -> BuildConfig:
     """The same choices for one server."""
     choices = {"caption_model": "m", "shuffled_share": 1, "caption_frames": 4, "chapter_clips": 6, "clip_seconds": 5,
-               "request_seconds": 2, "caption_urls": [server.url]}
+               "request_seconds": 2, "picture_questions": 0, "blind": "built-in", "caption_urls": [server.url]}
     return BuildConfig(captioner="served", orderer="served", **choices | more)
 
 
@@ -123,6 +124,39 @@ def test_without_a_server_a_missing_answer_leaves_the_video_for_later(
     wrong = build_vico(videos, "--out", tmp_path / "out", *CHOICES, "--answers", tmp_path)
     assert wrong.returncode == 2
     assert "holds no stored answers" in wrong.stderr
+
+
+def test_a_wrong_key_is_a_wrong_call_that_is_noticed_at_the_first_answer(videos: Path, tmp_path: Path) -> None:
+    with FaultServer(key="another") as server:
+        done = build_vico(
+            videos, "--out", tmp_path / "out", *CHOICES, "--caption-urls", server.url,
+            env={"VICO_CAPTION_API_KEY": KEY})
+        assert done.returncode == 2, done.stderr
+        assert "answers 401" in done.stderr
+        assert "set VICO_CAPTION_API_KEY" in done.stderr
+        assert KEY not in done.stderr + done.stdout
+        assert Counter(seen.outcome for seen in server.seen).total() <= 2 * 8  # of both videos, each clip once
+
+
+def test_servers_that_are_down_leave_the_videos_for_later(videos: Path, clean: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    choices = (*CHOICES, "--give-up-seconds", "1")
+    done = build_vico(videos, "--out", out, *choices, "--caption-urls", "http://127.0.0.1:9/v1")
+    assert done.returncode == 4, done.stderr
+    assert "Start the server again" in done.stderr
+    with FaultServer() as server:
+        built(videos, "--out", out, *CHOICES, "--caption-urls", server.url)
+    assert data_bytes(out) == data_bytes(clean)
+
+
+def test_captions_tell_how_far_they_are(videos: Path, tmp_path: Path) -> None:
+    with FaultServer(delay_s=0.8) as server:
+        run_stages(videos / "0.mp4", tmp_path / "out", config(server, requests_in_flight=2))
+    shares = [line["share"] for line in journal(tmp_path / "out")
+              if line["event"] == "progress" and line["stage"] == "captions"]
+    assert len(shares) >= 2
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 1
 
 
 def test_a_change_asks_again_for_just_that(videos: Path, clean: Path, tmp_path: Path) -> None:

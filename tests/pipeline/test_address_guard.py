@@ -86,6 +86,8 @@ def _try(report: Report, folder: Path, what: str, target: str) -> str:
         "append": lambda: os.close(os.open(target, os.O_WRONLY | os.O_APPEND)),
         "move out": lambda: (inside.write_bytes(b"x"), inside.rename(target)),
         "remove": lambda: Path(target).unlink(),
+        "cut": lambda: os.truncate(target, 0),
+        "open to all": lambda: Path(target).chmod(0o777),
         "link": lambda: os.symlink(target, inside),
         "make a folder": lambda: Path(target + "-folder").mkdir(),
         "run": lambda: subprocess.run(["ffmpeg", "-i", target], check=False),
@@ -104,7 +106,7 @@ def test_what_a_fetch_needs_works(guarded: KillableWorker, tmp_path: Path, what:
 
 
 @pytest.mark.parametrize("what", [
-    "write", "append", "move out", "remove", "link", "make a folder", "run", "shell", "datagram"])
+    "write", "append", "move out", "remove", "cut", "open to all", "link", "make a folder", "run", "shell", "datagram"])
 def test_what_a_fetch_does_not_need_does_not(guarded: KillableWorker, tmp_path: Path, what: str) -> None:
     (tmp_path / "mine").mkdir()
     theirs = tmp_path / "theirs"

@@ -86,7 +86,7 @@ def test_answers_depend_on_the_rows_about_the_video_only(tmp_path: Path) -> None
     def depends(*rows: dict[str, Any]) -> Any:
         path = tmp_path / "said.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return FileCaptioner([str(path)]).depends_on(VIDEO)
+        return FileCaptioner([str(path)]).depends_on(DecodedVideo(VIDEO, [], tmp_path))
 
     mine, other = _row(0, 5), _row(0, 5, video="b.mp4")
     assert depends(mine) == depends(other, mine)

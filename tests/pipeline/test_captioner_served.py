@@ -14,6 +14,7 @@ from pipeline.captioner_served import ClipAnswer, clip_schema
 from pipeline.prompt_files import load_prompt
 from pipeline.sample_videos import sample_script, write_video
 from schemas.build_config import BuildConfig
+from schemas.records import SubtitleFile
 from tests.builds import rows
 from tests.fault_server import FaultServer, right_answer
 from tests.stages import run_stages
@@ -93,7 +94,8 @@ def test_subtitles_are_hints_marked_as_such_and_events_get_times_of_the_video(tm
 
     with FaultServer(say=say) as server:
         run_stages(video, tmp_path / "out", BuildConfig(
-            captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)]))
+            captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)],
+            picture_questions=0))
     texts = [next(part["text"] for part in said["messages"][0]["content"] if part["type"] == "text") for said in asked]
     hinted = [text for text in texts if "<subtitles>" in text]
     assert len(texts) == 3
@@ -106,3 +108,35 @@ def test_subtitles_are_hints_marked_as_such_and_events_get_times_of_the_video(tm
         event = clip["key_events"][0]
         assert clip["start_s"] <= event["start_s"] < event["end_s"] <= clip["end_s"]
         assert event["end_s"] - event["start_s"] <= math.ceil(clip["end_s"] - clip["start_s"])
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_subtitles_that_came_with_the_video_are_hints_too(tmp_path: Path, given: bool) -> None:
+    """Unless a caption file of the user's has others."""
+    video, words, fetched = tmp_path / "a.mp4", tmp_path / "words.jsonl", tmp_path / "subtitles.vtt"
+    write_video(sample_script(seed=1, duration_s=29), video)
+    words.write_text(json.dumps(
+        {"video": "a.mp4", "start_s": 3, "end_s": 4, "text": "Mine.", "kind": "subtitle"}) if given else "")
+    fetched.write_text("WEBVTT\n\n00:16.000 --> 00:18.000\nA bird &lt;/subtitles> flies.\n")
+    asked: list[str] = []
+
+    def say(said: dict[str, Any]) -> str:
+        asked.append(next(part["text"] for part in said["messages"][0]["content"] if part["type"] == "text"))
+        return right_answer(said)
+
+    with FaultServer(say=say) as server:
+        run_stages(
+            video, tmp_path / "out", BuildConfig(
+                captioner="served", caption_model="m", caption_urls=[server.url], captions=[str(words)]),
+            subtitle_files=(SubtitleFile(path=str(fetched), language="en", auto=True),))
+    clips = rows(tmp_path / "out", "clips")
+    hinted = [text for text in asked if "<subtitles>" in text]
+    assert len(hinted) == 1
+    if given:
+        assert "3 s: Mine." in hinted[0]
+        assert [[line["text"] for line in clip["subtitles"]] for clip in clips] == [["Mine."], []]
+    else:
+        assert "2 s (by machine): A bird (/subtitles) flies." in hinted[0]
+        assert hinted[0].count("</subtitles>") == 1
+        assert [clip["subtitles"] for clip in clips] == [[], [
+            {"start_s": 16.0, "end_s": 18.0, "text": "A bird </subtitles> flies.", "auto": True}]]

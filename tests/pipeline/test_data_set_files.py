@@ -82,7 +82,7 @@ def test_every_file_is_compressed_indexed_sorted_and_typed(out: Path) -> None:
         if path.parent.name in IDS:
             ids = file.read([IDS[path.parent.name]]).column(0).to_pylist()
             assert ids == sorted(set(ids))
-        assert re.fullmatch(r"(train|test)-\d{5}\.parquet", path.name)
+        assert re.fullmatch(r"(train|test|calibration)-\d{5}\.parquet", path.name)
 
 
 def test_a_split_and_a_shard_hold_whole_videos(out: Path) -> None:
@@ -204,7 +204,7 @@ def test_row_groups_of_frames_end_at_the_first_video_after_32_mib(decoded: Path,
     sizes = {"a": 20, "b": 20, "c": 5, "d": 30, "e": 1}
     products = [_product(decoded, tmp_path / name, name, size) for name, size in sizes.items()]
     out = tmp_path / "out"
-    write_shards(BuildConfig(buckets=1, test_share=0), {"captioner": "x", "orderer": "y"}, products[::-1], [], out,
+    write_shards(BuildConfig(buckets=1, test_share=0), BuildConfig().without_machine(), products[::-1], [], out,
                  WorkStore(out))
     path, = (out / "data" / "frames").glob("*.parquet")
     file = pq.ParquetFile(path)
@@ -217,7 +217,7 @@ def test_row_groups_of_frames_end_at_the_first_video_after_32_mib(decoded: Path,
 def test_a_video_too_large_for_a_group_has_groups_of_its_own(decoded: Path, tmp_path: Path) -> None:
     products = [_product(decoded, tmp_path / name, name, size) for name, size in {"a": 200, "b": 2}.items()]
     out = tmp_path / "out"
-    write_shards(BuildConfig(buckets=1, test_share=0), {"captioner": "x", "orderer": "y"}, products, [], out,
+    write_shards(BuildConfig(buckets=1, test_share=0), BuildConfig().without_machine(), products, [], out,
                  WorkStore(out))
     path, = (out / "data" / "frames").glob("*.parquet")
     file = pq.ParquetFile(path)

@@ -14,6 +14,7 @@ from schemas.reasons import Reason
 from tests.fetch_server import FetchServer, canary, fetch_server
 from tests.hls_files import write_hls
 from tests.numbered_videos import write_numbered
+from tests.worker_memory import peak_mb
 
 FRAMES = 500
 LARGEST = 5_000_000
@@ -158,15 +159,6 @@ def test_neither_do_subtitles(worker: KillableWorker, server: FetchServer, tmp_p
     assert bird.visits == []
 
 
-def test_a_half_fetched_file_is_gone_on_with(worker: KillableWorker, server: FetchServer, tmp_path: Path) -> None:
-    whole = (server.folder / "good.mp4").read_bytes()
-    (tmp_path / f"{MEDIA}.part").write_bytes(whole[: len(whole) // 2])
-    server.requests.clear()
-    _fetch(worker, server, "good.mp4", tmp_path)
-    assert (tmp_path / MEDIA).read_bytes() == whole
-    assert server.asked("good.mp4")[-1] == f"bytes={len(whole) // 2}-"
-
-
 @pytest.mark.parametrize(("licences", "known", "reason"), [
     (("cc-by",), None, Reason.NO_LICENCE), (("cc-by",), "All rights reserved", Reason.OTHER_LICENCE),
     (("cc-by",), "CC BY-NC 4.0", Reason.OTHER_LICENCE), (("cc-by", "cc0"), "Creative Commons Attribution", None),
@@ -204,9 +196,3 @@ def test_memory_stays_small_whatever_the_server_sends(server: FetchServer, tmp_p
     assert worker.run(peak_mb, stall_seconds=20) < 700
     worker.close()
 
-
-def peak_mb(report: Any) -> float:
-    """Of the worker's process."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

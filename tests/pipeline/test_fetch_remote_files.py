@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
+from pipeline.fetch import fetch
 from pipeline.fetch_remote_files import fetch_object
 from pipeline.fetch_request import MEDIA, FetchError, FetchRequest
 from pipeline.killable_worker import KillableWorker
@@ -35,9 +37,9 @@ def worker() -> Iterator[KillableWorker]:
     server.stop()
 
 
-def _fetch(worker: KillableWorker, url: str, folder: Path, **more: Any) -> Any:
+def _fetch(worker: KillableWorker, url: str, folder: Path, job: Any = fetch_object, **more: Any) -> Any:
     choices = {"height": 720, "max_bytes": 1 << 30, "max_duration_s": 60.0, "deadline_s": 60.0, "max_entries": 10}
-    return worker.run(fetch_object, FetchRequest(url=url, **(choices | more)), folder, stall_seconds=60)
+    return worker.run(job, FetchRequest(url=url, **(choices | more)), folder, stall_seconds=60)
 
 
 def test_an_object_arrives_whole(worker: KillableWorker, tmp_path: Path) -> None:
@@ -46,10 +48,42 @@ def test_an_object_arrives_whole(worker: KillableWorker, tmp_path: Path) -> None
     assert (tmp_path / MEDIA).read_bytes() == DATA
 
 
+def _fetch_half(worker: KillableWorker, url: str, folder: Path) -> int:
+    """Bytes that arrived before the time was over."""
+    with pytest.raises(FetchError):
+        _fetch(worker, url, folder, deadline_s=0.0)
+    return (folder / f"{MEDIA}.part").stat().st_size
+
+
 def test_what_is_half_there_is_gone_on_with(worker: KillableWorker, tmp_path: Path) -> None:
-    (tmp_path / f"{MEDIA}.part").write_bytes(b"!" * 1000)
+    assert 0 < _fetch_half(worker, "s3://films/deep/a.mp4", tmp_path) < len(DATA)
+    with (tmp_path / f"{MEDIA}.part").open("r+b") as part:
+        part.write(b"!" * 1000)
     _fetch(worker, "s3://films/deep/a.mp4", tmp_path)
     assert (tmp_path / MEDIA).read_bytes() == b"!" * 1000 + DATA[1000:]
+
+
+def test_but_not_with_another_version(worker: KillableWorker, tmp_path: Path) -> None:
+    import s3fs
+
+    store = s3fs.S3FileSystem(skip_instance_cache=True)
+    store.pipe("films/changes.mp4", DATA)
+    _fetch_half(worker, "s3://films/changes.mp4", tmp_path)
+    store.pipe("films/changes.mp4", DATA[::-1])
+    _fetch(worker, "s3://films/changes.mp4", tmp_path)
+    store.rm("films/changes.mp4")
+    assert (tmp_path / MEDIA).read_bytes() == DATA[::-1]
+
+
+def test_a_process_that_fetched_from_the_web_may_copy_objects_next(worker: KillableWorker, tmp_path: Path) -> None:
+    """What it was held to for a stranger holds no more; what it may write does."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with pytest.raises(FetchError) as caught:
+        _fetch(worker, "http://127.0.0.1:1/a.mp4", tmp_path / "one", job=fetch)
+    assert caught.value.reason is Reason.PRIVATE_ADDRESS
+    _fetch(worker, "s3://films/deep/a.mp4", tmp_path / "two")
+    assert (tmp_path / "two" / MEDIA).read_bytes() == DATA
 
 
 def test_a_folder_is_a_list_of_its_videos(worker: KillableWorker, tmp_path: Path) -> None:
@@ -67,3 +101,17 @@ def test_what_cannot_be_fetched_has_its_reason(
     with pytest.raises(FetchError) as caught:
         _fetch(worker, url, tmp_path, **more)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(("url", "file_system"), [
+    ("gs://bucket/a.mp4", "GCSFileSystem"), ("hf://datasets/owner/set/a.mp4", "HfFileSystem")])
+def test_other_stores_have_their_file_systems(url: str, file_system: str, tmp_path: Path) -> None:
+    """As far as it can be tried without such a store: the file system is chosen, or named where it lacks."""
+    scheme = url.partition(":")[0]
+    try:
+        assert fsspec.get_filesystem_class(scheme).__name__ == file_system
+    except ImportError:
+        worker = KillableWorker()
+        with pytest.raises(FetchError, match=rf"video-xl\[{scheme}\]"):
+            _fetch(worker, url, tmp_path)
+        worker.close()

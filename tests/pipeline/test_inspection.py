@@ -8,6 +8,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from PIL import Image
+
+from tests.builds import rows
 
 INSPECT = Path(sys.executable).with_name("inspect-vico")
 
@@ -75,3 +78,35 @@ def test_a_data_set_may_lie_in_a_folder_of_any_name(sample_build: Path, tmp_path
     (tmp_path / name).symlink_to(sample_build)
     done = inspect(tmp_path / name, "--sql", "SELECT count(*) AS n FROM videos", "--json")
     assert json.loads(done.stdout) == {"n": 1}
+
+
+def test_the_examples_are_answered(sample_build: Path) -> None:
+    done = inspect(sample_build, "--examples")
+    assert (done.returncode, done.stderr) == (0, "")
+    questions = [line for line in done.stdout.splitlines() if line.startswith("-- ")]
+    assert len(questions) >= 10
+
+
+def test_a_sample_is_told_with_its_frames_as_a_picture(sample_build: Path, tmp_path: Path) -> None:
+    row = next(row for row in rows(sample_build, "samples") if row["kind"] == "order_events")
+    done = inspect(sample_build, "--sample", row["sample_id"][:12], "--picture", tmp_path / "sheet.png")
+    assert done.returncode == 0, done.stderr
+    assert row["question"] in done.stdout
+    assert f"→ ({'ABCDEFGH'[row['answer_index']]}) {row['answer']}" in done.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        width, height = sheet.size
+        cells = [sheet.crop((12 + 332 * column, 46 + 226 * line, 332 + 332 * column, 226 + 226 * line))
+                 for line in range(len(row["evidence"])) for column in range(3)]
+    assert (width, height) == (3 * 332 + 12, len(row["evidence"]) * 226 + 12)
+    assert len({cell.tobytes() for cell in cells}) == len(cells), "each frame shows another moment"
+
+
+def test_the_prompt_knows_samples_columns_and_help(sample_build: Path, tmp_path: Path) -> None:
+    sample_id = rows(sample_build, "samples", ["sample_id"])[0]["sample_id"]
+    done = inspect(sample_build, stdin=f"columns duplicates\nsample {sample_id}\nhelp\nsample nothing\nSELECT 6 * 7;",
+                   folder=tmp_path)
+    assert "leave this video out" in done.stdout
+    assert (tmp_path / f"sample-{sample_id}.png").is_file()
+    assert "columns TABLE" in done.stdout
+    assert "no sample has an id" in done.stderr
+    assert "42" in done.stdout

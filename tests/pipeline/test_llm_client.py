@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from pipeline.llm_client import (
-    AdaptiveLimit,
     Answer,
     Budget,
     BudgetSpentError,
     LlmClient,
     Message,
     Request,
+    ServerPool,
     ServerRefusesError,
     ServersDownError,
 )
+from pipeline.llm_client.adaptive_limit import AdaptiveLimit
 from tests.fault_server import KINDS, FaultServer
 
 KEY = "sk-planted-5f2c"
@@ -33,13 +34,14 @@ def request(number: int = 0, picture: bytes = b"jpeg") -> Request:
 
 def answers(count: int, *urls: str, **how: Any) -> tuple[list[Answer], LlmClient]:
     """The answers to so many different requests, and the client that got them."""
-    client = LlmClient(urls, **({"timeout_s": 2.0} | how))
+    servers = ServerPool(urls, **({"timeout_s": 2.0} | how))
+    client = LlmClient(servers)
 
     async def ask() -> list[Answer]:
         try:
             return await asyncio.gather(*(client.ask(request(number)) for number in range(count)))
         finally:
-            await client.close()
+            await servers.close()
 
     return run(ask()), client
 
@@ -81,7 +83,8 @@ def test_every_trouble_is_retried_until_it_goes_well(kind: str) -> None:
 
 def test_retry_after_is_honoured_for_the_whole_server() -> None:
     with FaultServer(fault_share=1.0, kinds=("429",), retry_after="1") as server:
-        client = LlmClient([server.url])
+        servers = ServerPool([server.url])
+        client = LlmClient(servers)
 
         async def ask() -> None:
             first = asyncio.create_task(client.ask(request(0)))
@@ -91,7 +94,7 @@ def test_retry_after_is_honoured_for_the_whole_server() -> None:
             await client.ask(request(1))  # another request waits as well
             assert time.monotonic() - began > 0.6
             await first
-            await client.close()
+            await servers.close()
 
         run(ask())
         assert [seen.outcome for seen in server.seen].count("429") == 1
@@ -126,7 +129,8 @@ def test_work_is_spread_over_servers_by_load() -> None:
 
 def test_a_dead_server_is_left_out_and_tried_again() -> None:
     with FaultServer(fault_share=1.0, kinds=("500",)) as sick, FaultServer(delay_s=0.02) as well:
-        client = LlmClient([sick.url, well.url], most_in_flight=4)
+        servers = ServerPool([sick.url, well.url], most_in_flight=4)
+        client = LlmClient(servers)
 
         async def ask() -> None:
             await asyncio.gather(*(client.ask(request(number)) for number in range(60)))
@@ -135,7 +139,7 @@ def test_a_dead_server_is_left_out_and_tried_again() -> None:
             await asyncio.sleep(1.5)
             await asyncio.gather(*(client.ask(request(number)) for number in range(60, 120)))
             assert sick.outcomes()["answered"] > 5
-            await client.close()
+            await servers.close()
 
         run(ask())
 
@@ -143,8 +147,26 @@ def test_a_dead_server_is_left_out_and_tried_again() -> None:
 def test_when_no_server_answers_it_ends_with_words_that_help() -> None:
     began = time.monotonic()
     with pytest.raises(ServersDownError, match="Start the server again"):
-        answers(5, "http://127.0.0.1:9/v1", give_up_s=0.5)
-    assert time.monotonic() - began < 30
+        answers(50, "http://127.0.0.1:9/v1", give_up_s=0.5)
+    assert time.monotonic() - began < 15  # those who wait for a place learn it with the first
+
+
+def test_servers_that_were_down_are_tried_again() -> None:
+    with FaultServer(fault_share=1.0, kinds=("500",)) as server:
+        servers = ServerPool([server.url], give_up_s=0.3)
+        client = LlmClient(servers)
+
+        async def ask() -> None:
+            with pytest.raises(ServersDownError):
+                await client.ask(request(0))
+            server._share = 0.0
+            with pytest.raises(ServersDownError):  # at once: it is not yet time
+                await asyncio.wait_for(client.ask(request(1)), 0.5)
+            await asyncio.sleep(3)
+            assert (await client.ask(request(2))).finish_reason == "stop"
+            await servers.close()
+
+        run(ask())
 
 
 def test_a_request_that_fails_alone_is_given_up_and_the_others_are_not() -> None:
@@ -154,7 +176,8 @@ def test_a_request_that_fails_alone_is_given_up_and_the_others_are_not() -> None
         return "{}"
 
     with FaultServer(say=say) as server:
-        client = LlmClient([server.url])
+        servers = ServerPool([server.url])
+        client = LlmClient(servers)
         client_module_wait = asyncio.sleep
 
         async def ask() -> list[Answer]:
@@ -166,11 +189,11 @@ def test_a_request_that_fails_alone_is_given_up_and_the_others_are_not() -> None
             busy = asyncio.create_task(others())
             bad = await client.ask(request(3))
             busy.cancel()
-            await client.close()
+            await servers.close()
             return [bad]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pipeline.llm_client._LONGEST_WAIT_S", 0.2)
+            patch.setattr("pipeline.llm_client.client._LONGEST_WAIT_S", 0.2)
             bad = run(ask())[0]
     assert bad.finish_reason == "failed"
     assert not bad.final
@@ -187,13 +210,14 @@ def test_refused_requests_are_answers_unless_all_are_refused() -> None:
     with Strict() as server:
         got, _ = answers(10, server.url)
         assert [answer.finish_reason for answer in got] == ["stop", "refused"] + ["stop"] * 8
-        client = LlmClient([server.url])
+        servers = ServerPool([server.url])
+        client = LlmClient(servers)
 
         async def ask() -> None:
             for number in range(10, 19):
                 await client.ask(request(number))
 
-        with pytest.raises(ServerRefusesError, match="refused the first 8"):
+        with pytest.raises(ServerRefusesError, match="the first 8 requests were refused"):
             run(ask())
 
 
@@ -201,11 +225,12 @@ def test_refused_requests_are_answers_unless_all_are_refused() -> None:
 def test_a_budget_is_never_overrun(budget: Budget, may_be: int) -> None:
     """An answer takes 100 tokens and 20."""
     with FaultServer(delay_s=0.02) as server:
-        client = LlmClient([server.url], budget=budget, price_in=1.0)
+        servers = ServerPool([server.url])
+        client = LlmClient(servers, budget=budget, price_in=1.0)
 
         async def ask() -> list[Any]:
             got = await asyncio.gather(*(client.ask(request(number)) for number in range(30)), return_exceptions=True)
-            await client.close()
+            await servers.close()
             return got
 
         got = run(ask())
@@ -218,11 +243,12 @@ def test_a_budget_is_never_overrun(budget: Budget, may_be: int) -> None:
 
 def test_tokens_are_counted_by_the_server_where_it_can() -> None:
     async def count(url: str) -> list[int] | None:
-        client = LlmClient([url])
+        servers = ServerPool([url])
+        client = LlmClient(servers)
         try:
             return await client.count_tokens("m", ["one two", "three"])
         finally:
-            await client.close()
+            await servers.close()
 
     with FaultServer() as server:
         assert run(count(server.url)) == [2, 2]
@@ -233,23 +259,23 @@ def test_tokens_are_counted_by_the_server_where_it_can() -> None:
 def test_the_limit_doubles_while_latency_holds_and_halves_on_trouble() -> None:
     limit = AdaptiveLimit(most=256)
     for _ in range(300):
-        limit.went_well(1.0, int(limit.value))
+        limit.went_well("clip", 1.0, int(limit.value))
     assert limit.value == 256
     limit.went_wrong(sent_at=10.0, now=11.0)
     limit.went_wrong(sent_at=10.5, now=11.1)  # sent before the cut
     assert limit.value == 128
     for _ in range(128):
-        limit.went_well(1.0, int(limit.value))
+        limit.went_well("clip", 1.0, int(limit.value))
     assert 128.5 < limit.value < 129.5  # one more a round
 
 
 def test_the_limit_stops_growing_when_latency_rises_or_nobody_needs_it() -> None:
     limit = AdaptiveLimit(most=256)
     for _ in range(20):
-        limit.went_well(1.0, 2)
+        limit.went_well("clip", 1.0, 2)
     assert limit.value == 16
     for _ in range(200):
-        limit.went_well(1.0 + limit.value / 10, int(limit.value))
+        limit.went_well("clip", 1.0 + limit.value / 10, int(limit.value))
     assert limit.value < 128
 
 

@@ -1,10 +1,8 @@
 """Hundreds of harmed videos go through probe and cut: nothing takes the run down, hangs, or eats the memory."""
 
-import resource
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +12,7 @@ from pipeline.identify import identify
 from pipeline.killable_worker import KillableWorker, WorkerCrashedError, WorkerStalledError
 from schemas.records import Source
 from tests.mutated_videos import mutated, write_originals
+from tests.worker_memory import peak_mb
 
 SETTINGS = DecodeSettings(
     clip_seconds=2, min_last_clip_seconds=1, max_hours=24, caption_frames=2, caption_frame_side=64, frame_side=64,
@@ -61,7 +60,3 @@ def _outcome(worker: KillableWorker, path: Path, folder: Path) -> str:
         assert worker.run(peak_mb, stall_seconds=LONGEST_S) < MOST_MB
     return "cut"
 
-
-def peak_mb(report: Any) -> float:
-    """Of the worker's process, since it was started."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

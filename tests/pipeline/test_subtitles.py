@@ -145,3 +145,20 @@ def test_lines_go_to_every_clip_in_which_they_are_seen() -> None:
              Subtitle(start_s=14, end_s=16, text="c")]
     assert [line.text for line in in_clip(lines, 0, 14)] == ["a", "b"]
     assert [line.text for line in in_clip(lines, 14, 28)] == ["b", "c"]
+
+
+def test_lines_that_stand_for_hours_do_not_fill_every_clip(tmp_path: Path) -> None:
+    cue = "00:00:01.000 --> 40:00:00.000\n" + "word " * 1000 + "\n\n"
+    path = tmp_path / "subtitles"
+    path.write_text("WEBVTT\n\n" + cue * 1000)
+    lines = read_subtitles(path, auto=False)
+    assert sum(len(line.text) for line in in_clip(lines, 0, 14)) <= 20_000
+    assert in_clip(lines, 700, 714) == []
+
+
+@given(st.lists(st.tuples(st.floats(0, 900), st.floats(0.1, 600)), max_size=60), st.floats(0, 900), st.floats(1, 60))
+def test_a_clip_has_the_lines_that_touch_it(spans: list[tuple[float, float]], start_s: float, lasts_s: float) -> None:
+    lines = [Subtitle(start_s=start, end_s=start + lasts, text="x") for start, lasts in sorted(spans)]
+    end_s = start_s + lasts_s
+    assert in_clip(lines, start_s, end_s) == [
+        line for line in lines if line.start_s < end_s and line.end_s > start_s]

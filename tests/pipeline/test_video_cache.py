@@ -14,7 +14,7 @@ from pipeline.video_cache import VideoCache
 def _add(cache: VideoCache, video_id: str, size: int = 100, used_at: int = 0) -> None:
     with cache.partial(video_id) as folder:
         (folder / "media").write_bytes(b"x" * size)
-        cache.add(folder / "media", video_id)
+        cache.add(folder / "media", video_id).release()
         (folder / "fetched.json").write_text("[]")
         cache.remember(video_id, folder)
     os.utime(cache.path(video_id), (used_at, used_at))
@@ -66,6 +66,22 @@ def test_another_run_holds_too_and_its_end_releases(tmp_path: Path) -> None:
     other.kill()
     other.join()
     assert cache.shrink() == 0
+
+
+def test_what_is_half_fetched_counts_and_goes_unless_it_is_being_fetched(tmp_path: Path) -> None:
+    cache = VideoCache(tmp_path, 250)
+    for age, key in enumerate(("old", "new")):
+        with cache.partial(key) as folder:
+            (folder / "media.part").write_bytes(b"x" * 100)
+        os.utime(folder / "media.part", (1000 + age, 1000 + age))
+    _add(cache, "aa1", used_at=500)
+    assert cache.shrink() == 200
+    assert _left(cache) == set()
+    _add(cache, "bb2", used_at=2000)
+    with cache.partial("old"):
+        assert cache.shrink() == 200
+    assert {path.name for path in (tmp_path / "partial").iterdir() if path.is_dir()} == {"old"}
+    assert _left(cache) == {"bb2"}
 
 
 def test_an_address_is_fetched_by_one_at_a_time(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ from schemas.source_choices import HOW_FETCHED
     ({"spans_minutes": [3, 0]}, "every span"),
     ({"spans_minutes": [float("inf")]}, "every span"),
     ({"test_share": 1.5}, "less than or equal to 1"),
+    ({"calibrate": 0.02}, "captioner 'measured'"),
+    ({"calibrate": 0.02, "captioner": "file", "captions": ["a"]}, "captioner 'file'"),
+    ({"blind": "served"}, "--orderer served"),
     ({"clip_secnods": 3}, "Extra inputs are not permitted"),
 ])
 def test_what_makes_no_sense_is_refused(choices: dict, complaint: str) -> None:
@@ -42,4 +45,4 @@ def test_how_a_build_runs_is_no_part_of_what_it_makes() -> None:
     assert BuildConfig(seed=1).without_machine() != plain
     assert set(BuildConfig.model_fields) - set(plain) == {
         "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-        "request_seconds", "give_up_seconds", "max_tokens", "max_cost"} | HOW_FETCHED
+        "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED

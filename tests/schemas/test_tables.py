@@ -32,13 +32,13 @@ LATE = {
     "videos": {"n_clips", "n_frames", "n_samples", "split", "calibration"},
     "clips": {"thumbnail"},
     "clues": set(),
-    "samples": {"dataset", "split", "conversations", "media", "language", "twin_of", "checks", "calibration"},
+    "samples": {"dataset", "split", "conversations", "media", "language", "checks", "calibration"},
     "rejected": set(),
 }
 """Columns that only the finished build fills in."""
 
-NO_COLUMN = {"samples": {"similarity"}}
-"""Fields that go into a column of another name (`checks`)."""
+NO_COLUMN = {"samples": {"similarity", "blind_right", "blind_asked", "frame_indexes"}}
+"""Fields that go into columns of other names (`checks`, `media`)."""
 
 
 def _fields(*records: type) -> set[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.answer_store import AnswerStore
-from pipeline.llm_client import LlmClient, Message, Request, ServerRefusesError
+from pipeline.llm_client import LlmClient, Message, Request, ServerPool, ServerRefusesError
 from pipeline.sample_videos import sample_script, write_video
 from schemas.reasons import Reason
 from tests.builds import build_vico, clean_environment, data_bytes, journal, rows
@@ -95,7 +95,7 @@ def test_a_build_against_a_real_server(serving: Serving, video: Path, tmp_path: 
 def test_a_wrong_key_is_said_plainly(serving: Serving) -> None:
     question = Request("tiny-vlm", (Message("user", ("?",)),), "any", {"type": "object"}, 8)
     with pytest.raises(ServerRefusesError, match="VICO_CAPTION_API_KEY") as refused:
-        asyncio.run(LlmClient([serving.url], key="sk-wrong-31").ask(question))
+        asyncio.run(LlmClient(ServerPool([serving.url], key="sk-wrong-31")).ask(question))
     assert "sk-wrong-31" not in str(refused.value)
 
 

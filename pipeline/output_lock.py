@@ -26,7 +26,7 @@ def only_run(out: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(handle, 32).decode() or "?"
-            raise OutputInUseError(f"another build-vico (process {holder}) works on {out}") from error
+            raise OutputInUseError(f"another run (process {holder}) works on {out}") from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield

@@ -1,0 +1,92 @@
+"""Folders of checkpoints that appear whole or not at all.
+
+    RUN/checkpoints/step-00001000/   config.json, model*.safetensors, tokenizer: what from_pretrained takes
+                                     training/  what a run needs to go on
+
+A checkpoint is written beside its place under another name, brought to the disk, and renamed. Its
+`training/state.json`, written last, lists every file with its size.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STATE = Path("training") / "state.json"
+PREFIX = "step-"
+
+
+class CheckpointNotWrittenError(Exception):
+    """The checkpoint could not be written; the one before it is as it was."""
+
+
+def step_folder(run: Path, step: int) -> Path:
+    """Where the checkpoint behind `step` steps lies."""
+    return run / "checkpoints" / f"{PREFIX}{step:08d}"
+
+
+@contextmanager
+def new_checkpoint(run: Path, step: int) -> Iterator[Path]:
+    """A folder to write into, which becomes the checkpoint of `step` when the block ends without an error.
+
+    Raises:
+        OSError: the disk is full, say; nothing is left behind.
+    """
+    final = step_folder(run, step)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(f".{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "training").mkdir(parents=True)
+    try:
+        yield partial
+        for path in [*(p for p in partial.rglob("*")), partial]:
+            _to_disk(path)
+        if final.exists():  # an older, broken one of the same step
+            shutil.rmtree(final)
+        os.rename(partial, final)
+        _to_disk(final.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write `training/state.json`: what is given, and the files of the folder."""
+    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / STATE).write_text(json.dumps({**state, "files": files}, indent=1))
+
+
+def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest whole checkpoint of a run and its state; None if there is none."""
+    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True):
+        state = _whole_state(folder)
+        if state is not None:
+            return folder, state
+    return None
+
+
+def remove_older(run: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints."""
+    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"))[:-keep]:
+        shutil.rmtree(folder)
+
+
+def _whole_state(folder: Path) -> dict[str, Any] | None:
+    """The state of a checkpoint all of whose files are there with their sizes; else None."""
+    try:
+        state = json.loads((folder / STATE).read_text())
+        sizes = {name: (folder / name).stat().st_size for name in state["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return state if sizes == state["files"] else None
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,325 @@
+"""The training loader: batches of packed rows from a mixture of shards, epoch after epoch.
+
+Mixture -> samples (`sample_table.py`) and frames (`frame_table.py`) -> rows (`packing.py`) -> the order of an
+epoch (`epoch_order.py`) -> batches (`row_reader.py`, in worker processes).
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from model.processing_video_xl import VideoXLProcessor
+from model.training.batch import Batch
+from model.training.epoch_order import rows_of_epoch, rows_per_epoch, shuffled
+from model.training.frame_table import FrameTable, read_frame_table
+from model.training.loader_facts import LoaderFacts, SourceFacts
+from model.training.loader_settings import LoaderSettings
+from model.training.media_reader import crops_of, shown_media
+from model.training.mixture import Mixture, MixtureError
+from model.training.packing import Rows, pack
+from model.training.row_length import may_be_too_long, positions_needed
+from model.training.row_reader import FILLER, ReadBatch, RowReader
+from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
+from model.training.shard_files import ShardError, check_data_set
+from model.training.training_ids import training_ids
+
+_MOST_EXAMPLES = 5
+_SPARE_GROUPS = 2
+_PREFETCHED_BATCHES = 2
+_NOT_OF_THE_ORDER = {"rows", "max_bad_fraction"}
+"""Settings that may change from one run to the next: of the rows only their number in a global batch counts."""
+
+
+class TooMuchBadError(Exception):
+    """More samples are unusable than the settings allow; the message names some."""
+
+
+class LoaderStateError(Exception):
+    """A loader's state belongs to other data or another recipe."""
+
+
+class TrainingLoader:
+    """Batches for one rank, epoch after epoch, without end.
+
+    * The rows of an epoch come in one order, fixed by the seed, the epoch and the data. Global batch b holds the
+      rows b·G ... (b+1)·G - 1 of it, G = rows x world_size. So the samples of a step do not depend on the
+      number of ranks among which the G rows are shared out, and nothing depends on the number of workers.
+    * Every rank gets the same number of batches of the same number of rows. What is missing at the end of an epoch
+      is filled up with filler rows: words only, every label -100, no sample ids. A sample whose picture cannot
+      be decoded makes its row a filler too; it is counted in `bad`. **A batch may thus be without any label.**
+    * `state_dict` says which batch comes next, whatever workers have prepared already.
+
+    Args:
+        mixture: what to train on.
+        processor: tokenizer and pixels of the model.
+        settings: how rows are made.
+        rank, world_size: which of the ranks this one is.
+        seed: of the order.
+        workers: processes that read and decode; 0: this one does.
+
+    Raises:
+        ShardError: a table has a wrong schema, is truncated, or is of a data set that was never finished.
+        MixtureError: two sources take the same samples.
+        TooMuchBadError: more samples are unusable than `settings.max_bad_fraction` allows.
+
+    Data sets that are not there raise nothing before the first batch is asked for: `facts().missing` names them.
+    """
+
+    def __init__(
+        self, mixture: Mixture, processor: VideoXLProcessor, settings: LoaderSettings, rank: int, world_size: int,
+        seed: int, workers: int,
+    ) -> None:
+        self._mixture, self._processor, self._settings = mixture, processor, settings
+        self._rank, self._world_size, self._seed, self._workers = rank, world_size, seed, workers
+        roots = _data_sets(mixture)
+        tiles_of = TileCount(processor.grid_pinpoints, processor.size)
+        self._frames: FrameTable = read_frame_table(roots)
+        scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
+        self._counts: list[SourceCounts] = scan.counts
+        table = _without_too_long(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
+        self._samples: SampleTable = _capped(table, self._counts, mixture)
+        self._check_bad_share()
+        self._rows: Rows = pack(self._samples, settings, seed)
+        self._chunks = _chunks(self._rows, self._samples, self._frames)
+        source_of_row = self._samples.source[self._rows.first_samples]
+        self._rows_of_source = [np.flatnonzero(source_of_row == number) for number in range(len(mixture.sources))]
+        self._epoch, self._batch = 0, 0
+        self._bad: Counter[str] = Counter()
+        self._bad_of_epoch: list[str] = []
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches from the present position on, without end.
+
+        Raises:
+            MixtureError: something is missing on the disk, or there is no sample at all.
+            ShardError: a file cannot be read.
+            TooMuchBadError: too many samples turned out to be unusable.
+        """
+        self._check_complete()
+        reader = RowReader(
+            self._rows, self._samples, self._frames, self._mixture.sources, self._processor, self._settings,
+            groups_kept=self._streams_met + _SPARE_GROUPS)
+        # With a generator of its own it takes no number from torch's, which the training may use.
+        loader = DataLoader(
+            reader, batch_size=None, sampler=_Jobs(self), num_workers=self._workers, collate_fn=_as_it_is,
+            prefetch_factor=_PREFETCHED_BATCHES if self._workers else None, generator=torch.Generator())
+        for read in loader:
+            if isinstance(read, ShardError):
+                raise read
+            self._step(read)
+            yield read.batch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next batch belongs to, from 0."""
+        return self._epoch
+
+    @property
+    def bad(self) -> dict[str, int]:
+        """Samples whose pictures turned out to be unusable while reading, on this rank, by reason."""
+        return dict(self._bad)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The exact position, as plain values that JSON can hold: the same on every rank but for `bad`."""
+        return {
+            "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "bad": dict(self._bad),
+            "bad_of_epoch": list(self._bad_of_epoch)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken: the batches that follow are the same to the bit.
+
+        The number of workers may differ, and that of ranks where rows x world_size is the same.
+
+        Raises:
+            LoaderStateError: it belongs to other data, another mixture, seed or global batch.
+        """
+        if state["data"] != self._fingerprint():
+            raise LoaderStateError(
+                "the loader's state was taken with other shards, another mixture, seed, packing or number of rows in a "
+                "global batch: resume with those, or begin anew without the state")
+        self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
+        self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
+
+    def facts(self) -> LoaderFacts:
+        """What is missing, how many samples, rows and batches an epoch has, what was left out and why."""
+        samples = np.bincount(self._samples.source, minlength=len(self._mixture.sources))
+        sources = tuple(
+            SourceFacts(
+                name=source.name, missing=_missing(source.datasets, counts.found), samples=int(samples[number]),
+                rows=len(rows), rows_per_epoch=rows_per_epoch(len(rows), source.weight),
+                left_out=dict(counts.left_out), bad=dict(counts.bad))
+            for number, (source, counts, rows) in enumerate(
+                zip(self._mixture.sources, self._counts, self._rows_of_source, strict=True)))
+        crops = self._samples.crops[self._rows.first_samples]
+        text = np.add.reduceat(self._samples.text[self._rows.samples], self._rows.begin[:-1]) if len(crops) else crops
+        rows = sum(source.rows_per_epoch for source in sources)
+        return LoaderFacts(
+            sources=sources, rows_per_epoch=rows, batches_per_epoch=self.batches_per_epoch,
+            filler_rows_per_epoch=self.batches_per_epoch * self._global_rows - rows,
+            largest_crops=int(crops.max(initial=0)), mean_crops=float(crops.mean()) if len(crops) else 0.0,
+            largest_text=int(text.max(initial=0)))
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of this rank, and of every other one, in each epoch."""
+        rows = sum(rows_per_epoch(len(rows), source.weight)
+                   for rows, source in zip(self._rows_of_source, self._mixture.sources, strict=True))
+        return -(-rows // self._global_rows)
+
+    def jobs(self, epoch: int, first_batch: int) -> Iterator[tuple[int, ...]]:
+        """The rows of each batch of this rank in one epoch."""
+        weights = [source.weight for source in self._mixture.sources]
+        rows = rows_of_epoch(self._rows_of_source, weights, epoch, self._seed)
+        order = shuffled(rows, self._chunks[rows], self._settings.streams, epoch, self._seed)
+        fillers = np.full(self.batches_per_epoch * self._global_rows - len(order), FILLER)
+        of_batches = np.concatenate([order, fillers]).reshape(self.batches_per_epoch, self._settings.rows, -1)
+        yield from (tuple(batch.tolist()) for batch in of_batches[first_batch:, :, self._rank])
+
+    @property
+    def _global_rows(self) -> int:
+        return self._settings.rows * self._world_size
+
+    @property
+    def _streams_met(self) -> int:
+        """Streams from which the rows of this rank come."""
+        return self._settings.streams // math.gcd(self._settings.streams, self._world_size)
+
+    def _step(self, read: ReadBatch) -> None:
+        """Note that a batch is handed out."""
+        self._batch += 1
+        self._bad.update(one.reason for one in read.bad)
+        self._bad_of_epoch += [f"{one.sample_id}: {one.detail}" for one in read.bad]
+        allowed = self._settings.max_bad_fraction * len(self._rows.samples) / self._world_size
+        if len(self._bad_of_epoch) > allowed:
+            raise TooMuchBadError(_too_much(len(self._bad_of_epoch), allowed, self._settings, self._bad_of_epoch))
+        if self._batch == self.batches_per_epoch:
+            self._epoch, self._batch, self._bad_of_epoch = self._epoch + 1, 0, []
+
+    def _check_bad_share(self) -> None:
+        bad = sum((counts.bad for counts in self._counts), Counter())
+        allowed = self._settings.max_bad_fraction * (len(self._samples.source) + bad.total())
+        if bad.total() > allowed:
+            reasons = [f"{reason}: {count:,}" for reason, count in bad.most_common()]
+            raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))
+
+    def _check_complete(self) -> None:
+        facts = self.facts()
+        if facts.missing:
+            raise MixtureError("the shard directories lack " + ", ".join(facts.missing) + ": import or build them, or "
+                               "take them out of the mixture")
+        empty = [source.name for source in facts.sources if not source.samples]
+        if empty:
+            raise MixtureError("no sample is left of " + ", ".join(empty) + "; what was left out:\n"
+                               + "\n".join(facts.lines()))
+
+    def _fingerprint(self) -> str:
+        """What the order of rows depends on."""
+        mixture = self._mixture.model_dump(mode="json", exclude={"shards": True, "sources": {"__all__": {"shards"}}})
+        settings = {name: value for name, value in asdict(self._settings).items() if name not in _NOT_OF_THE_ORDER}
+        said = [mixture, settings, self._global_rows, self._seed, self._samples.digest]
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+        digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
+        return digest.hexdigest()[:32]
+
+
+class _Jobs:
+    """The rows of all batches from a loader's position on, as torch asks for them."""
+
+    def __init__(self, loader: TrainingLoader) -> None:
+        self._loader = loader
+        self._epoch, self._batch = loader.epoch, loader.state_dict()["batch"]
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        epoch, batch = self._epoch, self._batch
+        while True:
+            yield from self._loader.jobs(epoch, batch)
+            epoch, batch = epoch + 1, 0
+
+
+def _as_it_is(read: Any) -> Any:
+    return read
+
+
+def _data_sets(mixture: Mixture) -> list[Path]:
+    """The folders that the mixture names, each once.
+
+    Raises:
+        ShardError: one of them is there but holds no finished data set.
+    """
+    named = dict.fromkeys(
+        Path(folder) for source in mixture.sources
+        for folder in (source.shards if source.shards is not None else mixture.shards))
+    roots = [folder for folder in named if folder.exists()]
+    for root in roots:
+        check_data_set(root)
+    return roots
+
+
+def _missing(datasets: list[str] | None, found: set[str]) -> tuple[str, ...]:
+    if datasets is None:
+        return () if found else ("every data set",)
+    return tuple(name for name in datasets if name not in found)
+
+
+def _text_costs(processor: VideoXLProcessor) -> TextCosts:
+    """What the chat template adds to words, in bytes."""
+    turns = [{"role": role, "content": ""} for role in ("user", "assistant")]
+    one, two = (len(processor.apply_chat_template(turns * times, tokenize=False).encode()) for times in (1, 2))
+    return TextCosts(conversation=one, turn=-(-(two - one) // 2))
+
+
+def _without_too_long(
+    table: SampleTable, counts: list[SourceCounts], mixture: Mixture, frames: FrameTable, processor: VideoXLProcessor,
+    settings: LoaderSettings, tiles_of: TileCount,
+) -> SampleTable:
+    """Leave out samples that need more positions or text tokens than there are; only doubtful ones are tokenised."""
+    words = SampleReader(table, groups_kept=1)
+    text = table.text.copy()
+    fits = np.ones(len(text), bool)
+    for number in np.flatnonzero(may_be_too_long(table, settings)).tolist():
+        sample, source = words.read(number), mixture.sources[int(table.source[number])]
+        said = training_ids(processor, sample["conversations"], settings.template, published_labels=False)
+        media = shown_media(frames, sample["media"], words.root(number), source)
+        sizes = [crops_of(medium, frames, source, tiles_of) for medium in media]
+        needed = positions_needed(said.shared + said.question, sizes, processor.media_token_id, settings)
+        text[number] = len(said)
+        fits[number] = needed <= settings.position_limit and len(said) <= settings.most_tokens
+        if not fits[number]:
+            counts[int(table.source[number])].bad["too_long"] += 1
+    table.text[:] = text
+    return table.keep(fits)
+
+
+def _capped(table: SampleTable, counts: list[SourceCounts], mixture: Mixture) -> SampleTable:
+    """At most `cap` samples of a source: those with the smallest draws."""
+    keep = np.ones(len(table.source), bool)
+    for number, source in enumerate(mixture.sources):
+        mine = np.flatnonzero(table.source == number)
+        if source.cap is not None and len(mine) > source.cap:
+            over = mine[np.argsort(table.draw[mine], kind="stable")[source.cap:]]
+            keep[over] = False
+            counts[number].left_out["over_cap"] += len(over)
+    return table.keep(keep)
+
+
+def _chunks(rows: Rows, samples: SampleTable, frames: FrameTable) -> np.ndarray:
+    """int64 [R]: the row group that each row is read from first: one of frames, or of samples without media."""
+    firsts = rows.first_samples
+    first_frame = samples.first_frame[firsts]
+    of_frames = np.searchsorted(frames.group_start, first_frame, side="right") - 1
+    return np.where(first_frame >= 0, of_frames, len(frames.group_file) + samples.group[firsts])
+
+
+def _too_much(count: int, allowed: float, settings: LoaderSettings, examples: list[str]) -> str:
+    return "\n  - ".join([
+        f"{count:,} samples are unusable, more than max_bad_fraction {settings.max_bad_fraction:g} allows "
+        f"({allowed:.1f}): mend the data, or allow more", *examples[:_MOST_EXAMPLES]])

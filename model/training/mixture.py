@@ -1,0 +1,104 @@
+"""Which samples are trained on, and how often: the mixture file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+BUNDLED = Path(__file__).parent / "mixtures"
+
+TrainingStage = Literal["align", "tune"]
+
+
+class MixtureError(Exception):
+    """The mixture cannot be used; the message says why and what would help."""
+
+
+class MixtureSource(BaseModel):
+    """Samples that are treated alike."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(min_length=1, description="how messages call it")]
+    datasets: Annotated[list[str] | None, Field(
+        min_length=1, description="names of data sets, column `dataset`; left out: all that are there")] = None
+    kinds: Annotated[list[str] | None, Field(
+        min_length=1, description="kinds of samples, column `kind`; left out: all")] = None
+    shards: Annotated[list[str] | None, Field(
+        min_length=1, description="shard directories, relative to the mixture file; left out: --shards")] = None
+    stage: Annotated[TrainingStage | None, Field(description="only in this stage; left out: in both")] = None
+    weight: Annotated[float, Field(
+        gt=0, le=1000, description="how often a row is seen in an epoch: 0.5: half of them, in the next epoch the "
+                                   "other half; 2: each twice")] = 1.0
+    cap: Annotated[int | None, Field(ge=1, description="at most so many samples, always the same ones")] = None
+    most_frames: Annotated[int, Field(
+        ge=1, description="frames of a stretch: one a second up to so many, above it so many, evenly")] = 128
+    images: Annotated[Literal["tiled", "whole"], Field(
+        description="'tiled': at their own size, cut into tiles; 'whole': one crop, like a frame")] = "tiled"
+
+
+class Mixture(BaseModel):
+    """All sources of a training run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    sources: Annotated[list[MixtureSource], Field(min_length=1)]
+    shards: Annotated[list[str], Field(description="shard directories of sources that name none")] = []
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Mixture":
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {twice[0]!r}: give each a name of its own")
+        return self
+
+    def for_stage(self, stage: TrainingStage) -> "Mixture":
+        """The sources of one stage.
+
+        Raises:
+            MixtureError: there are none.
+        """
+        sources = [source for source in self.sources if source.stage in (None, stage)]
+        if not sources:
+            raise MixtureError(f"no source of the mixture belongs to the stage {stage!r}")
+        return self.model_copy(update={"sources": sources})
+
+
+def everything(shards: list[str], most_frames: int = 128) -> Mixture:
+    """The mixture that takes every sample of some shard directories."""
+    return Mixture(sources=[MixtureSource(name="everything", most_frames=most_frames)], shards=shards)
+
+
+def read_mixture(name: str, shards: list[str]) -> Mixture:
+    """Read a mixture file.
+
+    Args:
+        name: a path, or the name of a mixture that comes with the package ("published").
+        shards: shard directories for sources that name none.
+
+    Raises:
+        MixtureError: it is not there, no YAML, or says something impossible; names the place.
+    """
+    path = Path(name)
+    if not path.suffix and (BUNDLED / f"{name}.yaml").is_file():
+        path = BUNDLED / f"{name}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.yaml")))
+        raise MixtureError(f"mixture {name}: {error}; the package brings: {bundled}") from error
+    if not isinstance(values, dict) or not values.get("sources"):
+        raise MixtureError(f"mixture {name}: it names no sources: write them under `sources:`, a list with a name each")
+    try:
+        mixture = Mixture.model_validate(values)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise MixtureError("\n  - ".join([f"mixture {name}:", *faults])) from error
+    sources = [
+        source if source.shards is None
+        else source.model_copy(update={"shards": [str(path.parent / folder) for folder in source.shards]})
+        for source in mixture.sources
+    ]
+    return mixture.model_copy(update={"sources": sources, "shards": [*mixture.shards, *shards]})

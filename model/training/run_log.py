@@ -1,0 +1,66 @@
+"""What a run says of itself while it goes on: JSON lines, TensorBoard, and the samples of each step."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from model.training.batch import Batch
+
+
+class RunLog:
+    """`RUN/log.jsonl` and `RUN/tensorboard` of the first rank, `RUN/samples/rank-00000.jsonl` of every one.
+
+    What an earlier, broken attempt wrote behind the step that is gone on from is cut off.
+
+    Args:
+        run: folder of the run.
+        rank: of this process.
+        step: steps done before.
+    """
+
+    def __init__(self, run: Path, rank: int, step: int) -> None:
+        samples = run / "samples" / f"rank-{rank:05d}.jsonl"
+        samples.parent.mkdir(parents=True, exist_ok=True)
+        self._samples = _open_behind(samples, step)
+        self._lines = _open_behind(run / "log.jsonl", step) if rank == 0 else None
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) if rank == 0 else None
+
+    def step(self, step: int, figures: dict[str, float], batches: list[Batch]) -> None:
+        """Write down a step, numbered from 1, and the samples that this rank saw in it."""
+        ids = [sample for batch in batches for row in batch.sample_ids for sample in row]
+        self._samples.write(json.dumps({"step": step, "sample_ids": ids}) + "\n")
+        self._samples.flush()
+        if self._lines is not None:
+            self._lines.write(json.dumps({"step": step, **figures}) + "\n")
+            self._lines.flush()
+            for name, value in figures.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._samples.close()
+        if self._lines is not None:
+            self._lines.close()
+            self._board.close()
+
+
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The figures of every step so far."""
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def _open_behind(path: Path, step: int) -> Any:
+    """The file, opened for more, without whole or broken lines of later steps."""
+    kept = []
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] > step:
+                    break
+            except json.JSONDecodeError:  # the process was killed while it wrote this
+                break
+            kept.append(line + "\n")
+    path.write_text("".join(kept))
+    return path.open("a")

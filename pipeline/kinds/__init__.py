@@ -1,0 +1,1 @@
+"""The kinds of questions, one family a file. `pipeline.kinds.all_kinds` names them all."""

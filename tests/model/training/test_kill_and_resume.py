@@ -1,0 +1,117 @@
+"""Runs that are killed and go on; and two ranks that do what one does."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.model.training.small_runs import (
+    SAMPLES,
+    finish,
+    kill,
+    losses,
+    seen,
+    start,
+    wait_for_step,
+    weights,
+    write_config,
+    write_shards,
+)
+
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("shards") / "made")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("config"), epochs=EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def unbroken(shards: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One rank, three epochs, never stopped."""
+    out = tmp_path_factory.mktemp("unbroken")
+    code, output = finish(start(out, shards, config))
+    assert code == 0, output
+    return out
+
+
+def test_every_epoch_sees_every_sample(unbroken: Path) -> None:
+    assert sorted(seen(unbroken)) == sorted(SAMPLES * EPOCHS)
+    assert [step for step, _, _ in losses(unbroken)] == list(range(1, len(losses(unbroken)) + 1))
+    assert losses(unbroken)[-1][1] < 0.5 * losses(unbroken)[0][1]  # it learns
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(shards: Path, config: Path, unbroken: Path, tmp_path: Path) -> None:
+    """SIGKILL behind the first checkpoint, then the same command again."""
+    run = start(tmp_path, shards, config)
+    wait_for_step(run, tmp_path, 6)
+    kill(run)
+    assert finish(run)[0] == -signal.SIGKILL
+    assert len(losses(tmp_path)) < len(losses(unbroken))
+    code, output = finish(start(tmp_path, shards, config))
+    assert code == 0, output
+    assert losses(tmp_path) == losses(unbroken)
+    assert seen(tmp_path) == seen(unbroken)
+    last = len(losses(unbroken))
+    found, expected = weights(tmp_path, last), weights(unbroken, last)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_two_ranks_with_two_workers_killed_and_resumed_do_what_one_does(
+    shards: Path, config: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    flags = ("--rows", "1", "--workers", "2")
+    run = start(tmp_path, shards, config, *flags, ranks=2)
+    wait_for_step(run, tmp_path, 6)
+    kill(run)
+    finish(run)
+    assert len(losses(tmp_path)) < len(losses(unbroken))
+    code, output = finish(start(tmp_path, shards, config, *flags, ranks=2))
+    assert code == 0, output
+    assert sorted(seen(tmp_path)) == sorted(SAMPLES * EPOCHS)
+    for found, expected in zip(losses(tmp_path), losses(unbroken), strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
+    last = len(losses(unbroken))
+    found, expected = weights(tmp_path, last), weights(unbroken, last)
+    assert found.keys() == expected.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-2, atol=1e-3)
+
+
+def test_a_polite_stop_saves_and_the_same_command_goes_on(
+    shards: Path, config: Path, unbroken: Path, tmp_path: Path
+) -> None:
+    run = start(tmp_path, shards, config)
+    wait_for_step(run, tmp_path, 2)
+    run.send_signal(signal.SIGTERM)
+    code, output = finish(run)
+    assert code == 4, output
+    done = len(losses(tmp_path))
+    assert (tmp_path / "checkpoints" / f"step-{done:08d}").is_dir()
+    assert losses(tmp_path) == losses(unbroken)[:done]
+
+
+@pytest.mark.parametrize("flags", [
+    ("--stage", "align", "--ratios", "1"), ("--lora-rank", "2", "--precision", "mixed"),
+    ("--train", "vst", "projector", "--ratios", "1", "4"), ("--loss-average", "sample", "--published-labels"),
+], ids=["align", "lora", "vst", "published"])
+def test_two_ranks_agree_in_every_mode(shards: Path, config: Path, tmp_path: Path, flags: tuple[str, ...],
+                                       long_tests: bool) -> None:
+    """Batches of words alone beside batches with pictures, weights that some rows do not use, two arithmetics."""
+    if not long_tests:
+        pytest.skip("VICO_LONG_TESTS=1")
+    outs = []
+    for ranks in (1, 2):
+        outs.append(tmp_path / str(ranks))
+        code, output = finish(start(
+            outs[-1], shards, config, *flags, "--steps", "4", "--rows", str(2 // ranks), ranks=ranks))
+        assert code == 0, output
+    for found, expected in zip(losses(outs[1]), losses(outs[0]), strict=True):
+        assert found == pytest.approx(expected, rel=2e-2 if "mixed" in flags else 1e-3)

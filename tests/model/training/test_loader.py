@@ -1,0 +1,303 @@
+"""Every sample once per epoch, whatever the workers and ranks, broken off and resumed anywhere."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.processing_video_xl import VideoXLProcessor
+from model.training.batch import Batch
+from model.training.epoch_order import rows_of_epoch, shuffled
+from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
+from model.training.loader_settings import LoaderSettings
+from model.training.mixture import Mixture, MixtureError, everything
+from model.training.shard_files import ShardError
+from tests.model.tiny_models import byte_tokenizer, tiny_config
+from tests.model.training.hand_made_shards import frame, jpeg, medium, sample, video_frames, write_data_set
+
+CONFIG = tiny_config()
+PROCESSOR = VideoXLProcessor.for_model(CONFIG, byte_tokenizer())
+BUDGET = 6
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two data sets of 65 samples about videos, images and words, in several row groups."""
+    folder = tmp_path_factory.mktemp("shards")
+    films = [row for film in range(6) for row in video_frames(f"film{film}", 16, 100 * film)]
+    asked = [
+        sample(f"{film}-{question}", [medium(f"film{film}", 0, 10)], f"<image>\nWhat is {question}?", f"It is {film}.")
+        for film in range(6) for question in range(8)]
+    first = write_data_set(folder / "films", asked, films, frames_per_group=30)
+    images = [frame(f"image{number}", 0, None, jpeg(900 + number, 40 + 8 * number, 28), (40 + 8 * number, 28))
+              for number in range(8)]
+    several = [medium(f"image{number}", kind="image") for number in (1, 2)]
+    talks = [
+        sample(f"talk{number}", [medium(f"image{number}", kind="image")], "<image>\nWhat?", "A cat.", "Sure?", "No.")
+        for number in range(8)]
+    talks += [sample(f"words{number}", [], f"Is {number} odd?", "Perhaps.") for number in range(8)]
+    talks.append(sample("both", several, "First <image> then <image>, and?", "Cats."))
+    second = write_data_set(folder / "talks", talks, images, frames_per_group=3)
+    return [str(first), str(second)]
+
+
+ALL = {f"{film}-{question}" for film in range(6) for question in range(8)} | {"both"} | {
+    f"{kind}{number}" for kind in ("talk", "words") for number in range(8)}
+
+
+def loader(
+    shards: list[str] | Mixture, rank: int = 0, world_size: int = 1, workers: int = 0, seed: int = 3, **changes
+) -> TrainingLoader:
+    settings = LoaderSettings.for_model(CONFIG, 2, **{"rows": 2, "most_questions": 3, "streams": 3, **changes})
+    mixture = shards if isinstance(shards, Mixture) else everything(shards, BUDGET)
+    return TrainingLoader(mixture, PROCESSOR, settings, rank, world_size, seed, workers)
+
+
+def digest(batch: Batch) -> str:
+    """A hash over every bit of a batch."""
+    parts = [batch.input_ids, batch.attention_mask, batch.labels, batch.question_ids, batch.pixel_values,
+             batch.media_sizes]
+    data = b"".join(b"-" if part is None else part.numpy().tobytes() + str(part.shape).encode() for part in parts)
+    return hashlib.sha256(data + repr(batch.sample_ids).encode()).hexdigest()
+
+
+def seen(batches: Iterable[Batch]) -> list[str]:
+    return [sample_id for batch in batches for row in batch.sample_ids for sample_id in row]
+
+
+def test_an_epoch_over_two_ranks_and_two_workers_broken_off_and_resumed_sees_every_sample_once(
+    shards: list[str],
+) -> None:
+    per_epoch = loader(shards).batches_per_epoch  # of one rank with the same rows: half of them for two
+    once: list[Batch] = []
+    twice: list[Batch] = []
+    for rank in (0, 1):
+        first = loader(shards, rank, 2, workers=2, rows=1)
+        assert first.batches_per_epoch == per_epoch
+        begun = iter(first)
+        some = list(islice(begun, 5))
+        state = json.loads(json.dumps(first.state_dict()))
+        begun.close()
+        second = loader(shards, rank, 2, workers=2, rows=1)
+        second.load_state_dict(state)
+        rest = list(islice(second, 2 * per_epoch - 5))
+        once += [*some, *rest[:per_epoch - 5]]
+        twice += rest[per_epoch - 5:]
+        assert second.epoch == 2
+        unbroken = list(islice(loader(shards, rank, 2, rows=1), 2 * per_epoch))
+        assert [digest(batch) for batch in [*some, *rest]] == [digest(batch) for batch in unbroken]
+    assert Counter(seen(once)) == Counter(seen(twice)) == Counter(ALL)
+    assert seen(once) != seen(twice)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_batches_are_the_same_for_any_number_of_workers(shards: list[str], workers: int) -> None:
+    count = loader(shards).batches_per_epoch + 2
+    alone = [digest(batch) for batch in islice(loader(shards), count)]
+    assert [digest(batch) for batch in islice(loader(shards, workers=workers), count)] == alone
+    assert len(set(alone)) == count
+
+
+def test_a_step_has_the_same_samples_whatever_the_number_of_ranks(shards: list[str]) -> None:
+    alone = loader(shards, rows=4)
+    shared = [iter(loader(shards, rank, 2, rows=2)) for rank in (0, 1)]
+    for batch in islice(alone, alone.batches_per_epoch):
+        assert sorted(seen([batch])) == sorted(seen(next(rank) for rank in shared))
+
+
+def test_ranks_may_change_on_resume_as_long_as_the_global_batch_does_not(shards: list[str]) -> None:
+    first = loader(shards, rows=2)
+    some = list(islice(first, 4))
+    rest = []
+    for rank in (0, 1):
+        other = loader(shards, rank, 2, rows=1)
+        other.load_state_dict(first.state_dict())
+        rest += list(islice(other, other.batches_per_epoch - 4))
+    assert Counter(seen([*some, *rest])) == Counter(ALL)
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"most_questions": 2}, {"rows": 3}, {"published_labels": True}])
+def test_a_state_of_another_run_is_refused(shards: list[str], change: dict) -> None:
+    with pytest.raises(LoaderStateError, match="resume with those"):
+        loader(shards, **change).load_state_dict(loader(shards).state_dict())
+
+
+def test_a_state_of_other_data_is_refused(shards: list[str]) -> None:
+    with pytest.raises(LoaderStateError):
+        loader(shards[:1]).load_state_dict(loader(shards).state_dict())
+
+
+def test_no_rank_is_idle_and_what_fills_up_teaches_nothing(shards: list[str]) -> None:
+    facts = loader(shards, rows=1, world_size=6).facts()
+    assert 0 < facts.filler_rows_per_epoch < 6
+    fillers = 0
+    for rank in range(6):
+        batches = list(islice(loader(shards, rank, 6, rows=1), facts.batches_per_epoch))
+        assert len(batches) == facts.batches_per_epoch
+        empty = [batch for batch in batches if not batch.samples]
+        fillers += len(empty)
+        assert all(batch.answer_tokens == 0 and batch.attention_mask.all() for batch in empty)
+        assert all(batch.answer_tokens > 0 for batch in batches if batch.samples)
+    assert fillers == facts.filler_rows_per_epoch
+
+
+def test_the_global_generator_of_torch_is_left_alone(shards: list[str]) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    next(iter(loader(shards)))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_undecodable_picture_is_counted_and_its_row_teaches_nothing(tmp_path: Path) -> None:
+    frames = [frame("good", 0, None, jpeg(1)), frame("torn", 0, None, jpeg(2)[:300]), frame("none", 0, None, b"")]
+    samples = [sample(f"{video}-{turn}", [medium(video, kind="image")], f"<image>\n{turn}?", "Yes.")
+               for video in ("good", "torn", "none") for turn in range(2)]
+    root = str(write_data_set(tmp_path / "torn", samples, frames))
+    tolerant = loader([root], max_bad_fraction=0.7)
+    batches = list(islice(tolerant, tolerant.batches_per_epoch))
+    assert sorted(seen(batches)) == ["good-0", "good-1"]
+    assert tolerant.bad == {"picture_unreadable": 4}
+    assert tolerant.state_dict()["bad"] == {"picture_unreadable": 4}
+    with pytest.raises(TooMuchBadError, match=r"torn|none"):
+        list(islice(loader([root]), tolerant.batches_per_epoch))
+
+
+def test_what_may_not_be_trained_on_is_left_out_and_counted(tmp_path: Path) -> None:
+    frames = [row for film in ("film", "twin", "planted") for row in video_frames(film, 5)]
+    film = [medium("film", 0, 5)]
+    asked = ("<image>\nWhat?", "That.")
+    samples = [
+        sample("kept", film, *asked, min_frames=4),
+        sample("test", film, *asked, split="test"),
+        sample("needle", film, *asked, calibration=True),
+        sample("of a planted film", [medium("planted", 0, 5)], *asked),
+        sample("twin", [medium("twin", 0, 5)], *asked),
+        sample("unseen", film, *asked, min_frames=BUDGET + 1),
+        sample("two marks", film, "<image><image>\nWhat?", "That."),
+        sample("mark in the answer", film, "What?", "<image>"),
+        sample("no answer", film, "<image>\nWhat?"),
+        sample("answer first", film, "<image>\nWhat?", "That.", conversations=[
+            {"from": "gpt", "value": "That."}, {"from": "human", "value": "<image>What?"},
+            {"from": "gpt", "value": "That."}]),
+        sample("no frames", [medium("film", 7, 9)], *asked),
+        sample("no film", [medium("gone", 0, 9)], *asked),
+        sample("no such frame", [medium("film", kind="image", frame_indexes=[2, 77])], *asked),
+        sample("too long", film, "<image>\n" + "word " * 100, "That."),
+    ]
+    root = str(write_data_set(tmp_path / "mixed", samples, frames, duplicates=["twin"], planted=["planted"]))
+    mixed = loader([root], max_bad_fraction=0.9, most_tokens=500)
+    source, = mixed.facts().sources
+    assert source.left_out == {"not_train": 1, "calibration": 2, "duplicate": 1, "evidence_unseen": 1}
+    assert source.bad == {"turns_unusable": 3, "marks_and_media_differ": 1, "frames_missing": 3, "too_long": 1}
+    assert seen(islice(mixed, mixed.batches_per_epoch)) == ["kept"]
+    assert "  left out, evidence_unseen: 1" in mixed.facts().lines()
+    with pytest.raises(TooMuchBadError, match=r"8 samples are unusable.*\n.*turns_unusable: 3"):
+        loader([root])
+
+
+def test_position_range_is_counted_as_the_model_counts_it(tmp_path: Path) -> None:
+    """Of samples of growing length exactly those are taken that the range of positions holds."""
+    film = [medium("film", 0, 5)]
+    words = {f"{length:03}": f"<image>\n{'x' * length}" for length in range(0, 560, 7)}
+    samples = [sample(name, film, question, "Yes.") for name, question in words.items()]
+    root = str(write_data_set(tmp_path / "long", samples, video_frames("film", 5)))
+    taken = loader([root], max_bad_fraction=1.0, most_questions=1)
+    needed = {}
+    for name, question in words.items():
+        text = f"{question}<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n".removeprefix("<image>")
+        ids = len(PROCESSOR.prefix_ids()) + len(PROCESSOR.ids(text))
+        needed[name] = ids + 5 * CONFIG.tokens_per_crop // 2
+    limit = CONFIG.text_config.max_position_embeddings
+    expected = [name for name, positions in needed.items() if positions <= limit]
+    assert 0 < len(expected) < len(words)
+    assert sorted(seen(islice(taken, taken.batches_per_epoch))) == expected
+
+
+def test_weights_and_caps(shards: list[str]) -> None:
+    def mixture(**changes) -> Mixture:
+        return Mixture.model_validate(
+            {"sources": [{"name": "made", "most_frames": BUDGET, **changes}], "shards": shards})
+
+    capped = loader(mixture(cap=10))
+    some = seen(islice(capped, capped.batches_per_epoch))
+    assert len(some) == len(set(some)) == 10
+    assert capped.facts().sources[0].left_out == {"over_cap": len(ALL) - 10}
+    again = loader(mixture(cap=11), seed=8)
+    assert set(some) < set(seen(islice(again, again.batches_per_epoch)))
+    halves = loader(mixture(weight=0.5), most_questions=1, rows=1)
+    count = halves.batches_per_epoch
+    epochs = list(islice(halves, 2 * count))
+    assert max(Counter(seen(epochs)).values()) <= 2
+    assert len(set(seen(epochs))) >= len(ALL) - 1
+    double = loader(mixture(weight=2.0))
+    assert Counter(seen(islice(double, double.batches_per_epoch))) == Counter([*ALL, *ALL])
+
+
+def test_what_is_missing_is_told_and_no_batch_is_given(shards: list[str], tmp_path: Path) -> None:
+    mixture = Mixture.model_validate({"shards": shards, "sources": [
+        {"name": "here", "datasets": ["made", "gone"]}, {"name": "away", "shards": [str(tmp_path / "nowhere")]}]})
+    lacking = loader(mixture)
+    assert lacking.facts().missing == ("here: gone", "away: every data set")
+    assert lacking.facts().samples == len(ALL)
+    with pytest.raises(MixtureError, match="here: gone, away: every data set"):
+        next(iter(lacking))
+
+
+def test_two_sources_may_not_take_the_same_samples(shards: list[str]) -> None:
+    mixture = Mixture.model_validate({"shards": shards, "sources": [
+        {"name": "one", "datasets": ["made"]}, {"name": "two", "kinds": ["asked"]}]})
+    with pytest.raises(MixtureError, match="'one' and 'two' both take 'asked' of 'made'"):
+        loader(mixture)
+
+
+def test_broken_data_sets_are_named(tmp_path: Path) -> None:
+    def written(name: str) -> Path:
+        return write_data_set(tmp_path / name, [sample("a", [medium("film", 0, 3)], "<image>\n?", "!")],
+                              video_frames("film", 3))
+
+    unfinished = written("unfinished")
+    (unfinished / "manifest.json").unlink()
+    with pytest.raises(ShardError, match="unfinished holds no finished data set"):
+        loader([str(unfinished)])
+    truncated = written("truncated")
+    frames = truncated / "data" / "frames" / "train-00000.parquet"
+    frames.write_bytes(frames.read_bytes()[:-20])
+    with pytest.raises(ShardError, match=r"frames/train-00000.parquet is damaged"):
+        loader([str(truncated)])
+    other = written("other")
+    (other / "data" / "samples" / "train-00000.parquet").write_bytes(
+        (other / "data" / "videos" / "train-00000.parquet").read_bytes())
+    with pytest.raises(ShardError, match="column 'sample_id' of 'samples' should be string but is not there"):
+        loader([str(other)])
+    scratched = written("scratched")
+    frames = scratched / "data" / "frames" / "train-00000.parquet"
+    data = bytearray(frames.read_bytes())
+    place = data.find(b"\xff\xd8\xff")  # inside the page of the pictures
+    frames.write_bytes(data[:max(place, 50) - 30] + bytes(60) + data[max(place, 50) + 30:])
+    for workers in (0, 1):
+        with pytest.raises((ShardError, TooMuchBadError), match=r"cannot be read|unusable"):
+            next(iter(loader([str(scratched)], workers=workers)))
+
+
+@given(rows=st.integers(1, 60), chunks=st.integers(1, 9), streams=st.integers(1, 12), epoch=st.integers(0, 3))
+def test_an_epoch_is_a_permutation(rows: int, chunks: int, streams: int, epoch: int) -> None:
+    of_row = np.arange(rows) % chunks
+    order = shuffled(np.arange(rows), of_row, streams, epoch, 1)
+    assert sorted(order.tolist()) == list(range(rows))
+
+
+@given(rows=st.integers(1, 40), weight=st.floats(0.05, 3), epochs=st.integers(1, 6))
+def test_no_row_is_seen_twice_more_than_another(rows: int, weight: float, epochs: int) -> None:
+    taken = Counter()
+    for epoch in range(epochs):
+        taken.update(rows_of_epoch([np.arange(rows)], [weight], epoch, 1).tolist())
+    assert max(taken.values()) - min(taken[row] for row in range(rows)) <= 1

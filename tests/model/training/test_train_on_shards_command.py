@@ -1,0 +1,172 @@
+"""The command: choices, what is missing, bad input, exit codes."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from model.modeling_video_xl import VideoXLForConditionalGeneration
+from model.processing_video_xl import VideoXLProcessor
+from model.training.run_lock import only_run
+from model.training.train_choices import CONFIGS
+from model.training.train_on_shards_command import read_command_line, run
+from tests.model.training.hand_made_shards import frame, medium, sample, video_frames, write_data_set
+from tests.model.training.small_runs import losses, write_config, write_shards
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("shards") / "made")
+
+
+@pytest.fixture
+def arguments(shards: Path, tmp_path: Path) -> list[str]:
+    config = write_config(tmp_path, steps=2)
+    return ["--shards", str(shards), "--out", str(tmp_path / "run"), "--config", str(config)]
+
+
+def test_every_bundled_config_is_a_possible_choice():
+    names = {path.stem for path in CONFIGS.glob("*.yaml")}
+    assert names == {"tiny", "align-7b", "tune-7b"}
+    read = {name: read_command_line(["--shards", "a", "b", "--out", "run", "--config", name]) for name in names}
+    align, tune = read["align-7b"], read["tune-7b"]
+    assert align.shards == ["a", "b"]
+    assert (align.parts, align.ratio_choices, align.template, align.lr) == (["projector"], [1], "plain", 5e-4)
+    assert (align.rows, align.warmup, align.weight_decay, align.epochs) == (8, 0.03, 0.0, 1)
+    assert tune.parts == ["vision", "projector", "vst", "language_model"]
+    assert (tune.ratio_choices, tune.template, tune.lr, tune.epochs) == ([2, 4, 8], "chat", 1e-5, 3)
+    assert (tune.loss_average, tune.published_labels, tune.rows) == ("sample", True, 1)
+
+
+def test_flags_are_stronger_than_the_file():
+    chosen = read_command_line(
+        ["--shards", "a", "--out", "run", "--config", "tiny", "--lr", "0.5", "--train", "vst", "projector", "--ratios",
+         "4", "8", "--lora-rank", "2", "--published-labels"])
+    assert (chosen.lr, chosen.parts, chosen.ratio_choices) == (0.5, ["vst", "projector"], [4, 8])
+    assert chosen.lora_rank == 2
+    assert chosen.published_labels
+
+
+@pytest.mark.parametrize("wrong", [
+    ["--stage", "other"], ["--train", "everything"], ["--lora-rank", "4", "--train", "language_model"],
+    ["--init", "parts"], ["--lr", "-1"], ["--config", "nowhere.yaml"]])
+def test_impossible_choices_are_wrong_calls(arguments, wrong, capsys):
+    try:
+        code = run([*arguments, *wrong])
+    except SystemExit as stopped:  # argparse
+        code = stopped.code
+    assert code == 2
+    assert capsys.readouterr().err
+
+
+def test_a_dry_run_says_steps_and_memory_and_writes_nothing(arguments, tmp_path, capsys):
+    assert run([*arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "48 samples" in said
+    assert "steps: 2 of 4 rows, 2 passes each" in said
+    assert "memory of a device" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_names_what_is_missing(arguments, shards, tmp_path, capsys):
+    assert run([*arguments, "--dry-run", "--init", str(tmp_path / "no-model")]) == 2
+    assert "missing:" in capsys.readouterr().out
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"sources": [
+        {"name": "here", "datasets": ["made"]}, {"name": "gone", "datasets": ["laion_2m"]}]}))
+    assert run([*arguments, "--dry-run", "--mixture", str(mixture)]) == 2
+    assert "missing: gone: laion_2m" in capsys.readouterr().out
+    assert run([*arguments, "--mixture", str(mixture)]) == 2
+    assert "laion_2m" in capsys.readouterr().err
+
+
+def test_a_run_that_is_done_has_nothing_left_to_do(arguments, tmp_path, capsys):
+    assert run(arguments) == 0
+    before = losses(tmp_path / "run")
+    assert len(before) == 2
+    assert run(arguments) == 0
+    assert losses(tmp_path / "run") == before
+    assert run([*arguments, "--lr", "0.5"]) == 2
+    assert "lr: 0.01 there, 0.5 here" in capsys.readouterr().err
+
+
+def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
+    """Stage align on nothing but the projector, then adapters on what came of it."""
+    assert run([*arguments, "--stage", "align", "--ratios", "1", "--most-questions", "1"]) == 0
+    model = tmp_path / "run" / "checkpoints" / "step-00000002"
+    flags = ["--init", str(model), "--out", str(tmp_path / "tuned"), "--lora-rank", "2", "--precision", "mixed"]
+    assert run([*arguments, *flags]) == 0
+    assert len(losses(tmp_path / "tuned")) == 2
+
+
+def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
+    """Held by this process's child: a lock of our own process would not stop us."""
+    code = ("import sys, time; from pathlib import Path; from model.training.run_lock import only_run\n"
+            "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[3])
+    try:
+        assert holder.stdout.readline() == "held\n"
+        assert run(arguments) == 2
+        assert "another train-on-shards works on" in capfd.readouterr().err
+    finally:
+        holder.kill()
+        holder.wait()
+    with only_run(tmp_path / "run"):  # let go of when the holder died
+        pass
+
+
+def test_a_truncated_table_is_named(arguments, shards, tmp_path, capsys):
+    broken = shutil.copytree(shards, tmp_path / "broken")
+    table = broken / "data" / "samples" / "train-00000.parquet"
+    table.write_bytes(table.read_bytes()[:-40])
+    assert run(["--shards", str(broken), *arguments[2:]]) == 2
+    assert str(table) in capsys.readouterr().err
+
+
+def test_shards_that_are_not_there_are_a_wrong_call(arguments, tmp_path, capsys):
+    assert run(["--shards", str(tmp_path / "nothing"), *arguments[2:]]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_too_many_pictures_that_do_not_decode_stop_the_run(tmp_path, capsys):
+    films = [row for film in range(4) for row in video_frames(f"film{film}", 6)]
+    films += [frame("bad", second, float(second), b"no picture") for second in range(6)]
+    asked = [sample(f"{film}", [medium(film, 0, 6)], "<image>\nWhat?", "It.")
+             for film in ("bad", "film0", "film1", "film2", "film3")]
+    made = write_data_set(tmp_path / "made", asked, films)
+    flags = ["--shards", str(made), "--config", str(write_config(tmp_path, epochs=1, rows_per_step=2))]
+    assert run([*flags, "--out", str(tmp_path / "strict")]) == 3
+    assert "bad" in capsys.readouterr().err
+    assert run([*flags, "--out", str(tmp_path / "loose"), "--max-bad-fraction", "0.5"]) == 0
+
+
+def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
+    assert run([*arguments, "--rows", "3"]) == 2
+    assert "multiple of 3" in capsys.readouterr().err
+
+
+def test_a_budget_of_minutes_saves_and_stops(arguments, tmp_path):
+    assert run([*arguments, "--max-minutes", "0.000001"]) == 4
+    assert (tmp_path / "run" / "checkpoints" / "step-00000001").is_dir()
+    assert run(arguments) == 0
+    assert len(losses(tmp_path / "run")) == 2
+
+
+def test_a_vico_build_teaches_a_tiny_model(sample_build, tmp_path, capsys):
+    """What build-vico wrote, the configuration `tiny`, and the model that comes of it read back."""
+    flags = ["--shards", str(sample_build), "--config", "tiny", "--steps", "3", "--workers", "0"]
+    assert run([*flags, "--out", str(tmp_path)]) == 0
+    assert "samples in" in capsys.readouterr().out
+    found = losses(tmp_path)
+    assert found[-1][1] < found[0][1]
+    folder = tmp_path / "checkpoints" / "step-00000003"
+    model = VideoXLForConditionalGeneration.from_pretrained(folder)
+    model.processor = VideoXLProcessor.from_pretrained(folder)
+    memory = model.compress((np.full((40, 60, 3), 9 * second, np.uint8) for second in range(9)), ratio=16)
+    assert isinstance(model.answer(memory, "What came first?", max_new_tokens=3), str)
