@@ -47,7 +47,7 @@ def main(videos: Path, out: Path, url: str) -> None:
     """A build of a folder as a process that is quick to start, for tests that kill it: all stages, then the shards."""
     config = BuildConfig(
         captioner="served", orderer="served", caption_urls=[url], caption_model="m", shuffled_share=1,
-        caption_frames=2, clip_seconds=4, buckets=4, request_seconds=5)
+        caption_frames=2, clip_seconds=4, buckets=4, request_seconds=5, picture_questions=0, blind="built-in")
     store = WorkStore(out)
     store.sweep()
     journal = Journal(store.root)
