@@ -15,7 +15,6 @@ from random import Random
 from PIL import Image
 
 from pipeline.sample_videos import (
-    PATTERNS,
     Event,
     Scene,
     Script,
@@ -34,6 +33,8 @@ COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "p
 ACTIONS = (
     "moves from left to right", "drifts from right to left", "climbs upwards", "sinks downwards", "throbs",
     "travels around the centre")
+BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves below a {} horizon")
+"""Of PATTERNS the calm ones: among bars and bricks as wide as itself a shape of 16 pixels is hard to learn."""
 _ONCE_IN_A_FILM = 5
 _FEWEST, _MOST = 3, 5
 Look = tuple[str, str]
@@ -102,7 +103,7 @@ def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look]
 
 def _scene(start_s: float, end_s: float, look: Look | None, rng: Random) -> Scene:
     pairs = [pair for pair in backdrop_pairs() if look is None or stands_out(look[0], pair)]
-    pattern, pair = rng.choice(list(PATTERNS)), rng.choice(pairs)
+    pattern, pair = rng.choice(BACKGROUNDS), rng.choice(pairs)
     return Scene(start_s, end_s, pattern.format(*pair), pattern, pair, rng.getrandbits(32))
 
 

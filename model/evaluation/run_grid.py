@@ -196,10 +196,11 @@ class GridRun:
         Raises:
             CommandFailedError: it does not end with 0.
         """
+        program = f"import sys; from {_MODULES[command]} import main; sys.exit(main())"
         with log.open("a") as words:
             code = subprocess.run(
-                [sys.executable, "-c", f"import sys; from {_MODULES[command]} import main; sys.exit(main())", *arguments],
-                stdout=words, stderr=words, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
+                [sys.executable, "-c", program, *arguments], stdout=words, stderr=words, check=False,
+                env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
         if code:
             raise CommandFailedError(f"{command} ended with {code}; what it said: {log}")
 
