@@ -51,4 +51,4 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(LEARN)
+	rm -rf $(VENV) $(DEMO)
