@@ -93,7 +93,9 @@ def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path) -> 
     for span in held_out_spans([folder / "moments"], ["find_colour"], ["open"], 16, 10):
         memory = model.compress(frames.of(span), ratio=16)
         for sample in span.samples:
-            said = model.answer(memory, sample["question"], max_new_tokens=12)
+            asked = sample["conversations"][0]["value"].removeprefix("<image>\n")
+            said = model.answer(memory, asked, max_new_tokens=12)
+            assert len(processor.ids(said)) < 12, "it stops where an answer ends"
             for answer, is_right in ((said, True), (f"{said} no", False)):
                 turns = [sample["conversations"][0], {"from": "gpt", "value": answer}]
                 one = AskedSpan(span.video_id, span.start_s, span.end_s, (sample | {"conversations": turns},))
