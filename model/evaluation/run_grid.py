@@ -26,7 +26,7 @@ import yaml
 
 from model.evaluation.grid import Cell, Films, Grid, GridError, Run, read_grid
 from model.evaluation.grid_folders import run_folder
-from model.evaluation.measure_run import read_answers, scores
+from model.evaluation.measure_run import answers_file, read_answers, scores
 from model.evaluation.miniature_films import CLIP_S, write_films, write_stills
 from model.evaluation.results import write_results
 from model.evaluation.single_moments import write_single_moments
@@ -170,8 +170,9 @@ class GridRun:
 
     def _measure(self, folder: Path, cells: Sequence[Cell]) -> None:
         """In a process of its own: tensors of several runs would wait for one interpreter."""
-        if cells:
-            wanted = [f"{cell.task}:{cell.ratio}" for cell in cells]
+        wanted = [f"{cell.task}:{cell.ratio}" for cell in cells
+                  if not answers_file(folder, cell.task, cell.ratio).is_file()]
+        if wanted:
             self._command(folder / "measure.log", "measure", "--grid", str(self._grid_file),
                           "--out", str(self.out), "--measure", str(folder), "--cells", *wanted)
 
