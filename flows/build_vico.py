@@ -18,19 +18,24 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import ProgressArtifact, publish_calibration, publish_served, publish_summary
+from flows.ctrl_c import ctrl_c_stops
 from pipeline import blind_guesser, needles, video_stages
 from pipeline.blind_guesser import BuiltInGuesser
+from pipeline.build_request import with_fixed_buckets, write_request
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
+from pipeline.catalogue import Catalogue, address, forget, read_catalogue, write_catalogue
 from pipeline.exclusion import load_exclusion
 from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerPool
 from pipeline.llm_client import ServerRefusesError, ServersDownError
+from pipeline.no_room import is_no_room
 from pipeline.output_lock import only_run
 from pipeline.playlists import sources_in
 from pipeline.record_files import read_records
+from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
@@ -109,48 +114,70 @@ class BuildResult:
     """What a build made."""
 
     out: Path
-    manifest: dict[str, Any]
+    manifest: dict[str, Any] | None
+    """None where it was told to stop, or the disk is full: the data set is as it was."""
     unfinished: int = 0
     """Videos that are left for another run."""
     why_unfinished: str = ""
 
 
 @flow(name="build-vico", persist_result=False)
-def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) -> BuildResult:
-    """Make a VICO data set from long videos.
+def build_vico(
+    sources: list[str], out: str, config: BuildConfig | None = None, rebuild: Stage | None = None,
+    forgotten: list[str] | None = None,
+) -> BuildResult:
+    """Make a VICO data set from long videos, or let one grow.
 
     Args:
-        sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet).
+        sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet); what earlier
+            builds of the output were made from is always among them.
         out: the output folder; a build that was stopped there is continued.
         config: everything that can be chosen.
+        rebuild: a stage that is done again, with all that follow it.
+        forgotten: ids of videos to take out for good.
 
     Raises:
         SourceError: a source does not exist; nothing was done.
         CaptionFileError: a caption file cannot be used; nothing was done.
         ExclusionListError: a list of test videos cannot be used; nothing was done.
+        BucketsFixedError: the output has another number of shards; nothing was done.
         OutputInUseError: another build works on the output.
         WrongSetupError: a model server refuses everything.
         BuildFailedError: a fault of ours; run it again to go on.
     """
-    config = config or BuildConfig()
     target = Path(out)
-    found = find_sources(sources)
-    is_remote = any(source.url is not None for source in found)
-    with (only_run(target), WorkerPool(config.workers) as workers, served_models(config, target) as models,
-          ExitStack() as running):
+    named = find_sources(sources) if sources else []
+    with only_run(target), ctrl_c_stops() as stopping, ExitStack() as running:
         store = WorkStore(target)
         store.sweep()
+        config = with_fixed_buckets(config or BuildConfig(), store.root)
+        exclusion = load_exclusion(config, target)
+        workers = running.enter_context(WorkerPool(config.workers))
+        models = running.enter_context(served_models(config, target, stopping))
+        if forgotten:
+            forget(store.root, forgotten)
+            drop_videos(store, {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)})
+        if rebuild is not None:
+            drop_from_stage(store, rebuild)
+        catalogue = read_catalogue(store.root)
+        found = catalogue.with_new(named)
+        is_remote = any(source.url is not None for source in found)
         journal = Journal(store.root)
+        journal.say("began", "run", "data set")
+        write_request(store.root, config)
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
         shop = Workshop(
             config, store, journal, workers, make_captioner(config, models), models, fetching,
-            BuiltInGuesser.load(target / blind_guesser.FILE_NAME), load_exclusion(config, target))
+            BuiltInGuesser.load(target / blind_guesser.FILE_NAME), exclusion, stopping, catalogue.video_ids,
+            catalogue.forgotten)
         _plan(shop, len(found), sum(source.url is not None for source in found))
         # Threads that fetch wait while the workers are busy, so that the cache does not run full.
         with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
-            products, rejected, unfinished = _run_videos(shop, found, runner)
+            products, rejected, unfinished = _run_videos(shop, found, runner, catalogue)
         if not unfinished:
-            products = _judge_blind(shop, products, target)
+            products, unfinished = _judge_blind(shop, products, target)
+        if unfinished and stopping.is_set():
+            return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products
@@ -167,17 +194,22 @@ def build_vico(sources: list[str], out: str, config: BuildConfig | None = None) 
     return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
 
 
-def served_models(config: BuildConfig, out: Path) -> AbstractContextManager[ServedModels | None]:
+def served_models(
+    config: BuildConfig, out: Path, stopping: threading.Event
+) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
     if "served" not in (config.captioner, config.orderer):
         return nullcontext()
-    return ServedModels(config, out / ".work")
+    return ServedModels(config, out / ".work", stopping)
 
 
 def _run_videos(
-    shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner
+    shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner, catalogue: Catalogue
 ) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
-    """All videos, as many at a time as there are workers; what a list names follows when it has been read."""
+    """All videos, as many at a time as there are workers; what a list names follows when it has been read.
+
+    When all went well, the catalogue holds them, before any of them can be in the data set.
+    """
     progress = ProgressArtifact("videos", len(found))
     claims = VideoClaims()
 
@@ -185,6 +217,7 @@ def _run_videos(
         return runner.submit(make_source, {"shop": shop, "source": source, "claims": claims})
 
     waiting = deque(submit(source) for source in found)
+    sources = list(found)
     named = {source.url for source in found}
     outcomes: list[Any] = []
     while waiting:
@@ -194,6 +227,7 @@ def _run_videos(
         if isinstance(outcome, SourcesFound):
             fresh = [source for source in outcome.sources if source.url not in named]
             named |= {source.url for source in fresh}
+            sources += fresh
             waiting.extend(submit(source) for source in fresh)
             _plan(shop, len(outcomes) + len(waiting), len(named - {None}))
         progress.advance(1)
@@ -204,6 +238,10 @@ def _run_videos(
     rejected = [*listed, *(outcome for outcome in outcomes if isinstance(outcome, Rejection))]
     unfinished = [outcome for outcome in outcomes if isinstance(outcome, Unfinished)]
     made = [outcome for outcome in outcomes if isinstance(outcome, SourceMade)]
+    if not (unfinished and shop.stopping.is_set()):
+        ids = {**catalogue.video_ids, **{address(one.source): one.video_id for one in made}}
+        write_catalogue(shop.store.root, sources, ids)
+    made = [one for one in made if one.video_id not in catalogue.forgotten]
     return _one_source_each(shop, made, rejected, unfinished), rejected, unfinished
 
 
@@ -215,20 +253,28 @@ def _raise_if_setup_is_wrong(outcome: Any) -> None:
                 raise WrongSetupError(one.why)
 
 
-def _judge_blind(shop: Workshop, products: list[VideoProducts], out: Path) -> list[VideoProducts]:
-    """Train the guesser on the first build that has enough questions, and have it judge them; later ones use it."""
+def _judge_blind(
+    shop: Workshop, products: list[VideoProducts], out: Path
+) -> tuple[list[VideoProducts], list[Unfinished]]:
+    """Train the guesser on the first build that has enough questions, and have it judge them; later ones use it.
+
+    Returns:
+        The products, and what became of those that it could not judge now.
+    """
     if shop.guesser is not None or shop.config.blind_is_served:
-        return products
+        return products, []
     real = [product for product in products if not product.is_calibration]
     first = sorted(real, key=lambda product: product.video_id)[: blind_guesser.MOST_VIDEOS]
     guesser = blind_guesser.train(
         sample for product in first for sample in read_records(product.questions / "samples.json", Sample))
     if guesser is None:
-        return products
+        return products, []
     guesser.save(out / blind_guesser.FILE_NAME)
     judging = replace(shop, guesser=guesser)
-    return [replace(product, questions=questions_task(
-        judging, product.source, product.decoded, product.captions, product.clues)) for product in products]
+    judged = [(product, questions_task(judging, product.source, product.decoded, product.captions, product.clues))
+              for product in products]
+    return ([replace(product, questions=asked) for product, asked in judged if isinstance(asked, Path)],
+            [asked for _, asked in judged if isinstance(asked, Unfinished)])
 
 
 def _plan(shop: Workshop, count: int, fetches: int) -> None:
@@ -261,6 +307,8 @@ def _one_source_each(
                 rejected.append(replace(made_of_it, source=first.source.source))
             elif isinstance(made_of_it, Unfinished):
                 unfinished.append(made_of_it)
+            elif isinstance(made_of_it, SetupWrong):
+                raise WrongSetupError(made_of_it.why)
             elif made_of_it is not None:
                 products.append(made_of_it)
         rejected.extend(Rejection(
@@ -275,7 +323,7 @@ def _outcome(future: PrefectFuture) -> Any:
 
 
 @task(name="identify", task_run_name="identify {source.source}", **_TASK)
-def identify_task(shop: Workshop, source: Source) -> str | Rejection:
+def identify_task(shop: Workshop, source: Source) -> str | Rejection | Unfinished:
     """The id of a source."""
     return _or_rejection(video_stages.identify_source, shop, source, Stage.PROBE)
 
@@ -293,7 +341,7 @@ def make_source(
     """A source from its address to the questions about it."""
     if source.url is None:
         video_id = identify_task(shop, source)
-        if isinstance(video_id, Rejection):
+        if isinstance(video_id, Rejection | Unfinished):
             return video_id
         return _made(shop, source, video_id, claims)
     fetched = fetch_task(shop, source)
@@ -307,11 +355,15 @@ def make_source(
 
 def _made(shop: Workshop, source: Source, video_id: str, claims: VideoClaims) -> SourceMade:
     """A video, and its copy with planted needles where it is to have one."""
-    if not claims.take(video_id):
+    if video_id in shop.forgotten or not claims.take(video_id):
+        shop.journal.say("done", "video", source.source)
         return SourceMade(source, video_id, None)
     outcome = make_video(shop, source, video_id)
-    has_copy = isinstance(outcome, VideoProducts) and needles.is_planted(video_id, shop.config.calibrate)
-    return SourceMade(source, video_id, outcome, make_planted(shop, source, video_id) if has_copy else None)
+    has_copy = isinstance(outcome, VideoProducts) and video_stages.id_of_planted(shop, video_id) is not None
+    planted = make_planted(shop, source, video_id) if has_copy else None
+    if isinstance(outcome, VideoProducts) and not isinstance(planted, Unfinished | SetupWrong):
+        shop.journal.say("done", "video", source.source)
+    return SourceMade(source, video_id, outcome, planted)
 
 
 def make_video(shop: Workshop, source: Source, video_id: str) -> Outcome:
@@ -321,7 +373,7 @@ def make_video(shop: Workshop, source: Source, video_id: str) -> Outcome:
 
 def make_planted(shop: Workshop, source: Source, video_id: str) -> Outcome:
     """The same for the copy of a video that has needles planted in it, under an id of its own."""
-    copy_id = needles.planted_id(video_id, shop.config.seed)
+    copy_id = video_stages.id_of_planted(shop, video_id)
     return _stages(shop, source, copy_id, decode_planted_task(shop, source, copy_id))
 
 
@@ -395,13 +447,22 @@ def write_shards_task(
 
 
 def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stage: Stage, *arguments: Any) -> Any:
-    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red."""
+    """A video rejected or left for later is an outcome, not a failure: Prefect neither retries it nor shows it red.
+
+    On a full disk nothing more is begun: each further video would fail in its turn.
+    """
     try:
         return work(shop, source, *arguments)
     except VideoRejectedError as left_out:
         shop.journal.say("rejected", stage, source.source, reason=left_out.rejection.reason)
         return left_out.rejection
     except (StoppedError, ServersDownError) as stopped:
+        shop.journal.say("left", stage, source.source, why=str(stopped))
         return Unfinished(str(stopped))
+    except OSError as error:
+        if not is_no_room(error):
+            raise
+        shop.stopping.set()
+        return Unfinished(f"there is no room for its products ({error.strerror})")
     except ServerRefusesError as refused:
         return SetupWrong(str(refused))

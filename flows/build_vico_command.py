@@ -9,12 +9,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from flows.looks import add_looks, look
+from pipeline.no_room import is_full, is_no_room
 from schemas.build_config import BuildConfig
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.reasons import Stage
 
 # Prefect, and all that imports it, is imported inside functions: its settings must be in place first, and
 # the spawned decoding processes import this module again.
@@ -25,8 +28,13 @@ DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 class BuildVicoChoices(BuildConfig):
     """What the command can be told."""
 
-    sources: Annotated[list[str], Field(min_length=1)]
-    out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on")]
+    sources: list[str] = Field(default_factory=list)
+    out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on, and "
+                                                        "a data set there grows by the sources named")]
+    rebuild: Annotated[Literal["decode", "captions", "clues", "questions", "shards"] | None, Field(
+        description="do one stage again, and what follows from it")] = None
+    forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
+        default_factory=list, description="ids of videos to take out of every table and to keep out")
     log_json: Annotated[bool, Field(
         description="tell of progress as JSON on stderr, an object a line, in place of bars")] = False
 
@@ -43,6 +51,9 @@ def run(argv: Sequence[str]) -> int:
         The exit code.
     """
     try:
+        looked = look(argv)
+        if looked is not None:
+            return looked
         choices = read_command_line(argv)
     except ValidationError as error:
         return _complain(_what_is_wrong(error), WRONG_CALL)
@@ -70,12 +81,23 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
     parser.add_argument(
         "sources", nargs="*", default=None, type=_as_unicode, metavar="SOURCE",
         help="addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet)")
-    return read_choices(BuildVicoChoices, parser, argv, os.environ)
+    parser.add_argument("--forget", nargs="+", action="extend", metavar="ID",
+                        help=BuildVicoChoices.model_fields["forget"].description)
+    add_looks(parser)
+    return read_choices(BuildVicoChoices, parser, argv, os.environ, weakest=_of_last_build)
+
+
+def _of_last_build(stronger: dict[str, Any]) -> dict[str, Any]:
+    """What the output was built with: a data set that grows need not be told again how it was made."""
+    from pipeline.build_request import inherited_choices
+
+    return inherited_choices(Path(stronger["out"]) / ".work") if stronger.get("out") else {}
 
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
     """What makes the call impossible, found before any work starts."""
     from pipeline.answer_store import AnswersMissingError, answers_in
+    from pipeline.build_request import BucketsFixedError, with_fixed_buckets
     from pipeline.captioner_file import CaptionFileError
     from pipeline.captions import make_captioner
     from pipeline.exclusion import ExclusionListError, load_exclusion
@@ -83,8 +105,13 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
+    work = Path(choices.out) / ".work"
+    if not choices.sources and not (work / "catalogue.jsonl").is_file():
+        return "name at least one video, folder or list; build-vico --help shows how"
     try:
-        find_sources(choices.sources)
+        if choices.sources:
+            find_sources(choices.sources)
+        with_fixed_buckets(choices, work)
         make_captioner(choices)
         load_exclusion(choices, Path(choices.out))
         check_fetch_choices(choices)
@@ -94,7 +121,7 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
         with only_run(Path(choices.out)):
             pass
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
-            OutputInUseError) as error:
+            BucketsFixedError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
@@ -107,12 +134,19 @@ def _as_unicode(name: str) -> str:
     return name if is_unicode else Path(name).absolute().as_uri()
 
 
+def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
+    """The parameters of the flow."""
+    return {
+        "sources": choices.sources, "out": choices.out,
+        "config": BuildConfig(**choices.model_dump(include=set(BuildConfig.model_fields), exclude_unset=True)),
+        "rebuild": Stage(choices.rebuild) if choices.rebuild else None, "forgotten": choices.forget}
+
+
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
     out = Path(choices.out)
-    config = BuildConfig(**choices.model_dump(include=set(BuildConfig.model_fields)))
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
@@ -120,21 +154,37 @@ def _build(choices: BuildVicoChoices) -> int:
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
-                    result = build_vico(sources=choices.sources, out=choices.out, config=config)
+                    result = build_vico(**choices_of_flow(choices))
             except (OutputInUseError, WrongSetupError) as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
+                if is_no_room(error) or is_full(out):
+                    return _no_room(out)
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
     except PrefectDidNotStartError as error:
-        return _complain(str(error), OUR_FAULT)
+        if is_full(out):  # its database lies there too
+            return _no_room(out)
+        return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
+    except Exception as error:
+        if not (is_no_room(error) or is_full(out)):
+            raise
+        return _no_room(out)
     except KeyboardInterrupt:
         return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
+    if result.manifest is None:
+        return _complain(f"{result.unfinished} videos are left: {result.why_unfinished}\n"
+                         "What is finished is kept; the same command goes on.", STOPPED)
     code = _say_result(result.manifest, out)
     if result.unfinished:
         return _complain(
             f"{result.unfinished} videos are left: {result.why_unfinished}\n"
             "What is finished is a whole data set; the same command goes on.", STOPPED)
     return code
+
+
+def _no_room(out: Path) -> int:
+    return _complain(f"there is no room left where {out} lies. What is finished is kept; make room, and the same "
+                     "command goes on.", STOPPED)
 
 
 def _say_result(manifest: dict[str, Any], out: Path) -> int:
@@ -170,8 +220,8 @@ def _what_is_wrong(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         name = str(fault["loc"][0]).replace("_", "-") if fault["loc"] else ""
-        if name == "sources":
-            lines.append("name at least one video, folder or list; build-vico --help shows how")
+        if name == "forget":
+            lines.append("--forget: an id of a video has 32 hex digits; inspect-vico shows the ids in `videos`")
         else:
             said = fault["msg"].removeprefix("Value error, ")
             lines.append(f"--{name}: {said}" if name else said)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _STARTS_WITHIN_S = 120
+_OUR_FAULT = 1
 
 
 class PrefectDidNotStartError(Exception):
@@ -43,6 +45,7 @@ def temporary_prefect(home: Path) -> Iterator[str]:
         "PREFECT_CLI_PROMPT": "false"})
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
     log = home / "server.log"
+    closing = threading.Event()
     with log.open("wb") as words:
         server = subprocess.Popen(
             [sys.executable, "-P", "-m", "flows.temporary_prefect_server"], stdin=subprocess.PIPE,
@@ -50,9 +53,11 @@ def temporary_prefect(home: Path) -> Iterator[str]:
             process_group=0)  # Ctrl-C is for the command: it needs the server to the end
     try:
         url = _wait(server, log)
+        threading.Thread(target=_end_with_server, args=(server, closing), daemon=True).start()
         os.environ["PREFECT_API_URL"] = url
         yield url
     finally:
+        closing.set()
         server.stdin.close()  # the server ends when it reads this
         try:
             server.wait(timeout=10)
@@ -60,6 +65,18 @@ def temporary_prefect(home: Path) -> Iterator[str]:
             server.kill()
             server.wait()
         server.stdout.close()
+
+
+def _end_with_server(server: subprocess.Popen, closing: threading.Event) -> None:
+    """End this process when its server is killed: Prefect's clients would wait for it for minutes.
+
+    Nothing that is finished is lost by that: products appear by a rename, and answers are on the disk at once.
+    """
+    server.wait()
+    if not closing.is_set():
+        os.write(2, b"build-vico: the Prefect server was ended from outside. What is finished is kept; "
+                    b"the same command goes on.\n")
+        os._exit(_OUR_FAULT)
 
 
 def _forget_other_servers() -> None:

@@ -86,18 +86,30 @@ class Fetching:
         Raises:
             FetchError: it could not be fetched, tried as often as makes sense.
         """
-        key = key_of(VERSION, source.url, self._config.fetch_height, self._config.subtitle_languages)
-        product = self._store.find(Stage.FETCH, key) or self._take_known(key)
-        if product is not None:
-            record = read_records(product / _RECORD, FetchedRecord)[0]
-            hold = None if is_decoded(record.video_id) else self.cache.hold(record.video_id)
-            if hold is not None or is_decoded(record.video_id):
-                return FetchedVideo(_with_facts(source, record, product, hold), record.video_id, hold)
+        found = self.find(source, is_decoded)
+        if found is not None:
+            return found
+        key = self._key(source)
         fetched = self._fetch_new(source, key, go_on)
         if isinstance(fetched, Listing):
             return fetched
         record, hold = fetched
         return FetchedVideo(_with_facts(source, record, self._take_known(key), hold), record.video_id, hold)
+
+    def find(self, source: Source, is_decoded: Callable[[str], bool]) -> FetchedVideo | None:
+        """A source that was fetched before; None where it would have to be fetched, or is a list."""
+        key = self._key(source)
+        product = self._store.find(Stage.FETCH, key) or self._take_known(key)
+        if product is None:
+            return None
+        record = read_records(product / _RECORD, FetchedRecord)[0]
+        hold = None if is_decoded(record.video_id) else self.cache.hold(record.video_id)
+        if hold is None and not is_decoded(record.video_id):
+            return None
+        return FetchedVideo(_with_facts(source, record, product, hold), record.video_id, hold)
+
+    def _key(self, source: Source) -> str:
+        return key_of(VERSION, source.url, self._config.fetch_height, self._config.subtitle_languages)
 
     def delete(self, video_ids: Iterable[str]) -> None:
         """Remove fetched videos, but for those that another run holds."""

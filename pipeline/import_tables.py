@@ -22,7 +22,18 @@ from pipeline.captions import open_decoded
 from pipeline.data_card import card_configs
 from pipeline.import_parts import rejected_of
 from pipeline.record_files import read_records, write_records
-from pipeline.shard_files import FramesFile, fill_absent, manifest_of, open_writer, publish, shard_path, write_rows
+from pipeline.shard_files import (
+    FramesFile,
+    describe_shards,
+    fill_absent,
+    link,
+    manifest_of,
+    open_writer,
+    publish,
+    shard_path,
+    write_rows,
+)
+from pipeline.shard_reading import read_rows
 from pipeline.work_store import WorkStore, key_of
 from schemas.import_config import ImportConfig
 from schemas.reasons import SENTENCES, Reason, Stage
@@ -66,12 +77,12 @@ def write_tables(config: ImportConfig, parts: Sequence[Path], store: WorkStore, 
         for table in _TABLES:
             file = buckets / str(bucket) / f"{table}.parquet"
             if pq.read_metadata(file).num_rows:
-                _link(file, shard_path(staging / "data", table, "train", bucket))
+                link(file, shard_path(staging / "data", table, "train", bucket))
     with open_writer(shard_path(staging / "data", "rejected", "train", 0), "rejected") as writer:
         for rows in _rejections(parts, buckets, config):
             writer.write_table(pa.Table.from_pylist(rows, schema=with_footer("rejected")))
     fill_absent(staging / "data")
-    manifest = manifest_of(staging, config.without_machine(), _LIBRARIES)
+    manifest = _manifest(staging, config)
     publish(staging, out, manifest, _card(manifest))
     shutil.rmtree(buckets)
     return manifest
@@ -167,9 +178,13 @@ def _rejections(parts: Sequence[Path], buckets: Path, config: ImportConfig) -> I
             yield [to_row(row) for row in some[at:at + _READ_REJECTIONS]]
 
 
-def _link(file: Path, name: Path) -> None:
-    name.parent.mkdir(parents=True, exist_ok=True)
-    os.link(file, name)
+def _manifest(staging: Path, config: ImportConfig) -> dict[str, Any]:
+    def column(table: str, name: str) -> Iterator[Any]:
+        return (row[name] for row in read_rows(staging / "data", table, (name,)))
+
+    return manifest_of(
+        describe_shards(staging), column("videos", "duration_s"), Counter(column("samples", "kind")),
+        Counter(column("rejected", "reason")), config.without_machine(), _LIBRARIES)
 
 
 def _card(manifest: dict[str, Any]) -> str:

@@ -32,3 +32,18 @@ def only_run(out: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def running_build(out: Path) -> int | None:
+    """The process that works on an output; None where nobody does. Nothing is written."""
+    try:
+        handle = os.open(out / ".work" / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(handle, 32) or b"0")
+    finally:
+        os.close(handle)
+    return None

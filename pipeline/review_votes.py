@@ -44,15 +44,19 @@ def write_votes(folder: Path, votes: dict[str, dict[str, Any]]) -> None:
     unfinished.replace(path)
 
 
-def review_figures(folder: Path) -> dict[str, Any] | None:
+def review_figures(folder: Path, data: Path | None = None) -> dict[str, Any] | None:
     """Accuracy by the votes for questions that the data set holds now; None without any.
+
+    Args:
+        folder: the data set.
+        data: its folder of tables, where another one is about to take that place.
 
     `accuracy` is right / (right + wrong), its interval Wilson's at 95 %; both None where all are unclear.
     """
     votes = read_votes(folder)
     if not votes:
         return None
-    there = {value for path in sorted((folder / "data" / "samples").glob("*.parquet"))
+    there = {value for path in sorted(((data or folder / "data") / "samples").glob("*.parquet"))
              for value in pq.read_table(path, columns=["sample_id"])["sample_id"].to_pylist()}
     return figures_of([row["vote"] for key, row in votes.items() if key in there])
 

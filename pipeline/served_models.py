@@ -80,16 +80,18 @@ class Usage:
 class ServedModels:
     """Asks the servers that a configuration names; for many threads, within a `with` block."""
 
-    def __init__(self, config: BuildConfig, work: Path) -> None:
+    def __init__(self, config: BuildConfig, work: Path, stopping: threading.Event | None = None) -> None:
         """Read the stored answers.
 
         Args:
             config: the choices.
             work: folder of the build's store; answers are kept under it.
+            stopping: once it is set no further request is sent.
 
         Raises:
             AnswersMissingError: `--answers` names a folder without answers.
         """
+        self._stopping = stopping or threading.Event()
         self._store = AnswerStore(work / "answers", [Path(path) for path in config.answers])
         self._budget = Budget(config.max_tokens, config.max_cost)
         self._pools = _server_pools(config)
@@ -214,6 +216,8 @@ class ServedModels:
             raise StoppedError(
                 f"no stored answer for {question.prompt}, and no server to ask (--caption-urls, --order-urls)")
         task = self._asking.get(key)
+        if task is None and self._stopping.is_set():
+            raise StoppedError("it was told to stop")
         if task is None:
             task = self._asking[key] = asyncio.ensure_future(self._ask_and_keep(client, key, request, question))
             task.add_done_callback(lambda _: self._asking.pop(key))

@@ -1,11 +1,15 @@
 """The files of a data set: tables as Parquet, the manifest, and how they appear at once."""
 
+import contextlib
+import errno
+import filecmp
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from schemas.views import views_sql
 
 _GROUP_BYTES = 32 << 20
 _LARGEST_GROUP_BYTES = 64 << 20
+_NO_LINKS_HERE = {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV}
 
 
 class FramesFile:
@@ -89,70 +94,116 @@ def fill_absent(data: Path) -> None:
             write_single(data, table, [])
 
 
-def manifest_of(staging: Path, config_said: dict[str, Any], libraries: Sequence[str]) -> dict[str, Any]:
+def link(file: Path, name: Path) -> None:
+    """Another name for a file; a copy where the file system knows no links."""
+    name.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, name)
+    except OSError as error:
+        if error.errno not in _NO_LINKS_HERE:
+            raise
+        shutil.copyfile(file, name)
+
+
+def describe_shard(path: Path, table: str) -> dict[str, Any]:
+    """What the manifest says of a shard besides its path."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"table": table, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def describe_shards(staging: Path) -> Iterator[dict[str, Any]]:
+    """What the manifest says of every shard."""
+    for path in sorted((staging / "data").rglob("*.parquet")):
+        yield {"path": path.relative_to(staging).as_posix()} | describe_shard(path, path.parent.name)
+
+
+def manifest_of(
+    files: Iterable[Mapping[str, Any]], seconds: Iterable[float], samples_by_kind: Mapping[str, int],
+    rejected_by_reason: Mapping[str, int], config_said: dict[str, Any], libraries: Sequence[str],
+) -> dict[str, Any]:
     """What is in a data set; nothing of time, host or path.
 
     Args:
-        staging: where its tables lie.
+        files: what `describe_shard` says of each, with its path in the data set.
+        seconds: of video.
+        samples_by_kind: how many.
+        rejected_by_reason: how many.
         config_said: the choices it was made with.
         libraries: distributions whose versions are noted.
     """
-    files = list(_files(staging))
+    listed = [{name: file[name] for name in ("path", "table", "rows", "bytes", "sha256")}
+              for file in sorted(files, key=lambda file: file["path"])]
     rows: Counter[str] = Counter()
-    for file in files:
+    for file in listed:
         rows[file["table"]] += file["rows"]
     return {
         "schema_version": SCHEMA_VERSION,
         "rows": {table: rows[table] for table in TABLES},
-        **_counts(staging / "data"),
+        "hours": round(math.fsum(seconds) / 3600, 6),
+        "samples_by_kind": dict(sorted(samples_by_kind.items())),
+        "rejected_by_reason": dict(sorted(rejected_by_reason.items())),
         "config": config_said,
         "versions": {name: version(name) for name in libraries},
-        "data_key": key_of([[file["path"], file["sha256"]] for file in files]),
-        "files": files,
+        "data_key": key_of([[file["path"], file["sha256"]] for file in listed]),
+        "files": listed,
     }
 
 
-def publish(staging: Path, out: Path, manifest: dict[str, Any], card: str) -> None:
-    """Add views and card to the tables in `staging`, and put everything in its place: the manifest comes last."""
+def publish(staging: Path, out: Path, manifest: dict[str, Any], card: str, beside: Sequence[str] = ()) -> None:
+    """Add views and card to the tables in `staging`, and put everything in its place: the manifest comes last.
+
+    Where readers see this very data set already, nothing is touched.
+
+    Args:
+        staging: the tables, and the files that lie beside them; gone afterwards.
+        out: where readers look.
+        manifest: what is in it.
+        card: its README.md.
+        beside: names of further files that a data set may have beside its tables; removed there when not in `staging`.
+    """
     (staging / "views.sql").write_text(views_sql(), encoding="utf-8")
     (staging / "README.md").write_text(card, encoding="utf-8")
-    flush_tree(staging)
-    _put_in_place(staging, out)
-    write_file(out / "manifest.json", (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())
+    names = ("views.sql", "README.md", *beside)
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    if not _is_in_place(staging, text, manifest, names, out):
+        flush_tree(staging)
+        _put_in_place(staging, names, out)
+        write_file(out / "manifest.json", text.encode())
+    shutil.rmtree(staging, ignore_errors=True)
 
 
-def _files(staging: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted((staging / "data").rglob("*.parquet")):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        yield {
-            "path": path.relative_to(staging).as_posix(), "table": path.parent.name,
-            "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size, "sha256": digest}
+def _is_in_place(staging: Path, text: str, manifest: dict[str, Any], names: Sequence[str], out: Path) -> bool:
+    if not (out / "manifest.json").is_file() or (out / "manifest.json").read_text(encoding="utf-8") != text:
+        return False
+    if not all(_are_equal(staging / name, out / name) for name in names):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        return all((out / file["path"]).samefile(staging / file["path"]) for file in manifest["files"])
+    return False
 
 
-def _counts(data: Path) -> dict[str, Any]:
-    def column(table: str, name: str) -> list[Any]:
-        return [value for path in sorted((data / table).iterdir())
-                for value in pq.read_table(path, columns=[name])[name].to_pylist()]
-
-    return {
-        "hours": round(sum(column("videos", "duration_s")) / 3600, 6),
-        "samples_by_kind": dict(sorted(Counter(column("samples", "kind")).items())),
-        "rejected_by_reason": dict(sorted(Counter(column("rejected", "reason")).items())),
-    }
+def _are_equal(one: Path, other: Path) -> bool:
+    """Whether two files say the same, or neither is there."""
+    if not (one.is_file() and other.is_file()):
+        return not (one.exists() or other.exists())
+    return filecmp.cmp(one, other, shallow=False)
 
 
-def _put_in_place(staging: Path, out: Path) -> None:
+def _put_in_place(staging: Path, names: Sequence[str], out: Path) -> None:
     """Replace what a reader sees: the manifest goes first and comes last, so that it never lies."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.json").unlink(missing_ok=True)
+    flush_folder(out)
     old = staging.with_name("data-before")
     shutil.rmtree(old, ignore_errors=True)
     if (out / "data").exists():
         os.rename(out / "data", old)
     os.rename(staging / "data", out / "data")
-    for name in ("views.sql", "README.md"):
-        os.replace(staging / name, out / name)
+    for name in names:
+        if (staging / name).exists():
+            os.replace(staging / name, out / name)
+        else:
+            (out / name).unlink(missing_ok=True)
     flush_folder(out)
     shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(staging, ignore_errors=True)

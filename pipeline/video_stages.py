@@ -6,7 +6,8 @@ the choices it reads. Change one, and exactly what follows from it is done again
 
 import itertools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
 from pipeline.source_subtitles import subtitles_of
-from pipeline.work_store import WorkStore, key_of
+from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage
 from schemas.records import Caption, Clue, Rejection, Source
@@ -57,6 +58,12 @@ class Workshop:
     """Who tries to answer without the video; None while there are too few questions to train it."""
     exclusion: Exclusion = field(default_factory=Exclusion)
     """Known test videos, which are left out."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when no stage is to be begun any more; what has begun is finished."""
+    known_ids: Mapping[str, str] = field(default_factory=dict)
+    """Ids of files of earlier builds by their path, for those that are gone by now."""
+    forgotten: frozenset[str] = frozenset()
+    """Ids of videos that are kept out."""
 
 
 class VideoRejectedError(Exception):
@@ -75,13 +82,23 @@ def identify_source(shop: Workshop, source: Source) -> str:
     """
     _check_licence(shop, source, Stage.SOURCES)
     _check_not_excluded(source, None, Stage.SOURCES, shop.exclusion.match_source(source))
+    video_id = _identify(shop, source)
+    _check_not_excluded(source, video_id, Stage.PROBE, shop.exclusion.match_id(video_id))
+    return video_id
+
+
+def _identify(shop: Workshop, source: Source) -> str:
     try:
         facts = os.stat(source.path)
     except OSError as error:
+        known = shop.known_ids.get(os.path.realpath(source.path))
+        if known and is_decoded(shop, known):
+            return known  # the file is gone, but nothing needs it any more
         raise _missing(source, error) from error
     if facts.st_size == 0:
         raise VideoRejectedError(_left_out(source, None, Stage.PROBE, Reason.EMPTY_FILE, "the file holds no bytes"))
-    key = key_of(os.fsencode(os.path.realpath(source.path)).hex(), facts.st_size, facts.st_mtime_ns)
+    inputs = {"path": os.fsencode(os.path.realpath(source.path)).hex(), "bytes": facts.st_size,
+              "changed_ns": facts.st_mtime_ns}
 
     def hash_bytes(folder: Path) -> None:
         try:
@@ -90,9 +107,7 @@ def identify_source(shop: Workshop, source: Source) -> str:
             raise _missing(source, error) from error
         (folder / "id").write_text(video_id)
 
-    video_id = (_once(shop, Stage.PROBE, key, source.source, hash_bytes) / "id").read_text()
-    _check_not_excluded(source, video_id, Stage.PROBE, shop.exclusion.match_id(video_id))
-    return video_id
+    return (_once(shop, Stage.PROBE, inputs, source.source, hash_bytes) / "id").read_text()
 
 
 def _missing(source: Source, error: OSError) -> VideoRejectedError:
@@ -105,21 +120,34 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
 
     Raises:
         VideoRejectedError: it could not be fetched, or may not be taken.
-        StoppedError: the budget is spent.
+        StoppedError: the budget is spent, or the user wants no more to be begun. What is half fetched stays.
     """
     def go_on() -> None:
+        if shop.stopping.is_set():
+            raise StoppedError("it was told to stop")
         if shop.models is not None and shop.models.spent:
             raise StoppedError("the budget is spent; what it would be fetched for cannot be asked")
 
-    def is_decoded(video_id: str) -> bool:
-        keys = [_decode_key(video_id, shop.config)]
-        if needles.is_planted(video_id, shop.config.calibrate):
-            keys.append(_planted_key(needles.planted_id(video_id, shop.config.seed), shop.config))
-        return all(shop.store.find(Stage.DECODE, key) is not None for key in keys)
+    return _taken(shop, source, lambda: shop.fetching.fetch(
+        source, lambda video_id: is_decoded(shop, video_id), go_on))
 
+
+def find_fetched(shop: Workshop, source: Source) -> FetchedVideo | None:
+    """The same of a source that was fetched before; None where it would have to be fetched, or is a list.
+
+    Raises:
+        VideoRejectedError: it may not be taken.
+    """
+    return _taken(shop, source, lambda: shop.fetching.find(source, lambda video_id: is_decoded(shop, video_id)))
+
+
+def _taken(
+    shop: Workshop, source: Source, bring: Callable[[], FetchedVideo | Listing | None]
+) -> FetchedVideo | Listing | None:
+    """What is brought, if it may be taken by its address, its licence and its bytes."""
     _check_not_excluded(source, None, Stage.FETCH, shop.exclusion.match_source(source))
     try:
-        fetched = shop.fetching.fetch(source, is_decoded, go_on)
+        fetched = bring()
     except FetchError as error:
         raise VideoRejectedError(_left_out(source, None, Stage.FETCH, error.reason, error.detail)) from error
     if isinstance(fetched, FetchedVideo):
@@ -130,6 +158,22 @@ def fetch(shop: Workshop, source: Source) -> FetchedVideo | Listing:
             fetched.__exit__()
             raise
     return fetched
+
+
+def id_of_planted(shop: Workshop, video_id: str) -> str | None:
+    """The id of the copy with planted needles that a video is to have; None where it is to have none."""
+    copy_id = needles.planted_id(video_id, shop.config.seed)
+    is_wanted = needles.is_planted(video_id, shop.config.calibrate) and copy_id not in shop.forgotten
+    return copy_id if is_wanted else None
+
+
+def is_decoded(shop: Workshop, video_id: str) -> bool:
+    """Whether a video's bytes are needed no more, neither for itself nor for a copy with planted needles."""
+    wanted = [_decode_inputs(video_id, shop.config)]
+    copy_id = id_of_planted(shop, video_id)
+    if copy_id is not None:
+        wanted.append(_planted_inputs(copy_id, shop.config))
+    return all(shop.store.find(Stage.DECODE, key_of(inputs)) is not None for inputs in wanted)
 
 
 def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
@@ -165,7 +209,7 @@ def decode(shop: Workshop, source: Source, video_id: str) -> Path:
         VideoRejectedError: nothing can come of it.
         StoppedError: the budget is spent.
     """
-    return _decode(shop, source, video_id, _decode_key(video_id, shop.config), None)
+    return _decode(shop, source, video_id, _decode_inputs(video_id, shop.config), None)
 
 
 def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
@@ -174,16 +218,16 @@ def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
     Args:
         shop: as ever.
         source: the video that the copy is made of.
-        video_id: id of the copy, by `needles.planted_id`.
+        video_id: id of the copy, by `id_of_planted`.
 
     Raises:
         VideoRejectedError, StoppedError: see `decode`.
     """
-    return _decode(shop, source, video_id, _planted_key(video_id, shop.config), shop.config.seed)
+    return _decode(shop, source, video_id, _planted_inputs(video_id, shop.config), shop.config.seed)
 
 
-def _decode(shop: Workshop, source: Source, video_id: str, key: str, needles_seed: int | None) -> Path:
-    settings = _decode_settings(shop.config)
+def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needles_seed: int | None) -> Path:
+    settings = decode_settings(shop.config)
 
     def run(folder: Path) -> None:
         try:
@@ -196,16 +240,16 @@ def _decode(shop: Workshop, source: Source, video_id: str, key: str, needles_see
             verdict = _left_out(source, video_id, Stage.DECODE, error.reason, error.detail)
             write_records(folder / "verdict.json", Rejection, [verdict])
 
-    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key) is None:
+    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key_of(inputs)) is None:
         raise StoppedError("the budget is spent; what it would be decoded for cannot be asked")
-    product = _once(shop, Stage.DECODE, key, source.source, run)
+    product = _once(shop, Stage.DECODE, inputs, source.source, run)
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
         raise VideoRejectedError(replace(verdict, source=source.source))
     return product
 
 
-def _decode_settings(config: BuildConfig) -> DecodeSettings:
+def decode_settings(config: BuildConfig) -> DecodeSettings:
     return DecodeSettings(
         clip_seconds=config.clip_seconds, min_last_clip_seconds=config.min_last_clip_seconds,
         max_hours=config.max_hours, caption_frames=config.caption_frames,
@@ -213,12 +257,12 @@ def _decode_settings(config: BuildConfig) -> DecodeSettings:
         jpeg_quality=config.jpeg_quality)
 
 
-def _decode_key(video_id: str, config: BuildConfig) -> str:
-    return key_of(decode_video.VERSION, video_id, asdict(_decode_settings(config)))
+def _decode_inputs(video_id: str, config: BuildConfig) -> Inputs:
+    return {"version": decode_video.VERSION, "video": video_id, **asdict(decode_settings(config))}
 
 
-def _planted_key(video_id: str, config: BuildConfig) -> str:
-    return key_of(decode_video.VERSION, needles.VERSION, config.seed, video_id, asdict(_decode_settings(config)))
+def _planted_inputs(video_id: str, config: BuildConfig) -> Inputs:
+    return _decode_inputs(video_id, config) | {"needles": needles.VERSION, "seed": config.seed}
 
 
 def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
@@ -227,7 +271,8 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     # The product may have been made under another name of the same bytes.
     opened = replace(
         opened, video=replace(opened.video, source=source.source), subtitles=subtitles_of(source)[0])
-    key = key_of(captions.VERSION, decoded.name, shop.captioner.name, shop.captioner.depends_on(opened))
+    inputs = {"version": captions.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captioner": shop.captioner.name, "captioner_reads": shop.captioner.depends_on(opened)}
 
     def run(folder: Path) -> None:
         through = itertools.count(1)
@@ -236,7 +281,7 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
             lambda: shop.journal.say_progress(
                 Stage.CAPTIONS, source.source, min(1.0, next(through) / len(opened.clips))))
 
-    return _once(shop, Stage.CAPTIONS, key, source.source, run)
+    return _once(shop, Stage.CAPTIONS, inputs, source.source, run)
 
 
 def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path:
@@ -244,16 +289,18 @@ def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
     asks_pictures = shop.config.captioner == "served" and shop.config.picture_questions > 0
     pictures = PictureCheck(shop.config, shop.models) if asks_pictures else None
-    depends_on = [asked.depends_on() if asked else None for asked in (orderer, pictures)]
-    key = key_of(clues.VERSION, decoded.name, captioned.name, shop.config.orderer, depends_on)
+    opened = open_decoded(decoded)
+    inputs = {"version": clues.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captions": captioned.name, "orderer": shop.config.orderer,
+              "orderer_reads": orderer.depends_on() if orderer else None,
+              "picture_check_reads": pictures.depends_on() if pictures else None}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
-        opened = open_decoded(decoded)
         _with_usage(shop, folder, lambda: find_clues(
             opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
 
-    return _once(shop, Stage.CLUES, key, source.source, run)
+    return _once(shop, Stage.CLUES, inputs, source.source, run)
 
 
 def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clued: Path) -> Path:
@@ -264,15 +311,16 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
         "captions_complete", "seed", "clip_seconds", "orderer"})
     opened = open_decoded(decoded)
     blind = _blind_checker(shop, opened.video.video_id)
-    key = key_of(questions.VERSION, decoded.name, captioned.name, clued.name, choices,
-                 blind.depends_on() if blind else None)
+    inputs = {"version": questions.VERSION, "video": opened.video.video_id, "decode": decoded.name,
+              "captions": captioned.name, "clues": clued.name, **choices,
+              "blind": blind.name if blind else None, "blind_reads": blind.depends_on() if blind else None}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
         _with_usage(shop, folder, lambda: ask(config, opened, said, found, folder, blind))
 
-    return _once(shop, Stage.QUESTIONS, key, source.source, run)
+    return _once(shop, Stage.QUESTIONS, inputs, source.source, run)
 
 
 def _blind_checker(shop: Workshop, video_id: str) -> BlindChecker | None:
@@ -282,14 +330,21 @@ def _blind_checker(shop: Workshop, video_id: str) -> BlindChecker | None:
     return shop.guesser.for_video(video_id) if shop.guesser else None
 
 
-def _once(shop: Workshop, stage: Stage, key: str, item: str, run: Callable[[Path], None]) -> Path:
-    """The product under a key; made by `run` when it is not there yet."""
+def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable[[Path], None]) -> Path:
+    """The product made from these inputs; made by `run` when it is not there yet.
+
+    Raises:
+        StoppedError: it is not there, and the user wants no more to be begun.
+    """
+    key = key_of(inputs)
     product = shop.store.find(stage, key)
     if product is not None:
         shop.journal.say("reused", stage, item, key=key)
         return product
-    shop.journal.say("started", stage, item, key=key)
-    with shop.store.write(stage, key) as folder:
+    if shop.stopping.is_set():
+        raise StoppedError("it was told to stop")
+    with shop.store.write(stage, key, inputs) as folder:
+        shop.journal.say("started", stage, item, key=key)
         run(folder)
     shop.journal.say("done", stage, item, key=key)
     return shop.store.find(stage, key)

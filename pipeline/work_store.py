@@ -1,7 +1,8 @@
 """What stages have finished, under OUT/.work: the only truth about what is done.
 
-A product is a folder `{stage}/{key}`, the key a hash of everything the product depends on. It is
-written beside its place, flushed to the disk, and appears by one rename: it is there whole or not at all.
+A product is a folder `{stage}/{key}`, the key a hash of everything the product depends on, which lies in it too, as
+`inputs.json`. It is written beside its place, flushed to the disk, and appears by one rename: it is there whole or
+not at all.
 """
 
 import contextlib
@@ -10,9 +11,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+Inputs = dict[str, Any]
+"""What a product depends on, by name; values that JSON can hold. `video` is the video it is about."""
+
+INPUTS = "inputs.json"
 
 
 def key_of(*parts: Any) -> str:
@@ -33,28 +39,52 @@ class WorkStore:
         return folder if folder.is_dir() else None
 
     @contextlib.contextmanager
-    def write(self, stage: str, key: str) -> Iterator[Path]:
-        """A new folder to write a product into; it becomes the product when the block ends well."""
+    def write(self, stage: str, key: str, inputs: Inputs | None = None) -> Iterator[Path]:
+        """A new folder to write a product into; it becomes the product when the block ends well.
+
+        Args:
+            stage: who makes it.
+            key: where it will be found.
+            inputs: what the key was made from, kept so that it can be told why another key is asked for.
+        """
         scratch = self.root / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{stage}-", dir=scratch))
         try:
             yield folder
+            if inputs is not None:
+                (folder / INPUTS).write_text(json.dumps(inputs, ensure_ascii=False), encoding="utf-8")
             flush_tree(folder)
             place = self.root / stage / key
-            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.parent.is_dir():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                flush_folder(self.root)
             if not place.is_dir():
                 os.rename(folder, place)
                 flush_folder(place.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def keep_only(self, stage: str, keys: Container[str]) -> None:
+        """Forget the products of a stage under other keys."""
+        self.discard([folder for folder in (self.root / stage).glob("*") if folder.name not in keys])
+
+    def discard(self, folders: Iterable[Path]) -> None:
+        """Forget some products, or a stage's; by a rename first: a product goes whole, too."""
+        scratch = self.root / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        for folder in folders:
+            if folder.is_dir():
+                gone = tempfile.mkdtemp(prefix="gone-", dir=scratch)
+                os.rename(folder, os.path.join(gone, "product"))
+                shutil.rmtree(gone, ignore_errors=True)
+
     def sweep(self) -> None:
         """Remove what a killed run left half written."""
         shutil.rmtree(self.root / "scratch", ignore_errors=True)
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
@@ -63,7 +93,7 @@ def write_file(path: Path, data: bytes) -> None:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

@@ -8,16 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from schemas.check_choices import CheckChoices
 from schemas.source_choices import HOW_FETCHED, SourceChoices
 
-_OF_THE_MACHINE = {
+OF_THE_MACHINE = {
     "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
     "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
-
+"""Choices that change no byte of a video's rows; what `exclude` names is kept with the output."""
 
 
 class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     """Everything that decides what `build-vico` makes of a video, and how it runs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Defaults are validated too: a key must not tell 3 from 3.0, nor a choice left out from the same one made.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     captioner: Annotated[Literal["measured", "file", "served"], Field(
         description="who describes the clips: 'measured' says what it measures in the pixels, "
@@ -161,4 +162,4 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""
-        return self.model_dump(mode="json", exclude=_OF_THE_MACHINE)
+        return self.model_dump(mode="json", exclude=OF_THE_MACHINE)

@@ -7,7 +7,7 @@ brackets in it as JSON: a file name may hold all of them.
 import argparse
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -25,6 +25,7 @@ class ChoiceFileError(Exception):
 def read_choices(
     model: type[Choices], parser: argparse.ArgumentParser, argv: Sequence[str], environment: Mapping[str, str],
     prefix: str = "VICO_", bundled: Path | None = None,
+    weakest: Callable[[dict[str, Any]], dict[str, Any]] = lambda stronger: {},
 ) -> Choices:
     """Read a command line.
 
@@ -38,6 +39,7 @@ def read_choices(
         environment: `PREFIX` + the field's name in capitals; lists in JSON.
         prefix: of the environment variables.
         bundled: a folder of YAML files that --config may name without path and ending.
+        weakest: choices that hold where nothing else is said, from those that are said.
 
     Raises:
         ChoiceFileError: the file of --config is missing or holds no mapping.
@@ -52,7 +54,8 @@ def read_choices(
     parser.add_argument("--config", metavar="FILE", help=" or ".join(["a YAML file with any of these choices", *names]))
     flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, [])}
     file = _read_yaml(_config_file(flags.pop("config"), bundled)) if "config" in flags else {}
-    return model.model_validate(_from_environment(model, environment, prefix) | file | flags)
+    said = _from_environment(model, environment, prefix) | file | flags
+    return model.model_validate(weakest(said) | said)
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:

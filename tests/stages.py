@@ -1,5 +1,6 @@
 """The stages of one video run one after another, as the flow runs them, without Prefect: seconds, not a minute."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.killable_worker import WorkerPool
 from pipeline.needles import planted_id
 from pipeline.served_models import ServedModels
 from pipeline.shards import write_shards
+from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
 from pipeline.video_stages import Workshop, caption, clue, decode, decode_planted, identify_source, question
 from pipeline.work_store import WorkStore
@@ -39,3 +41,28 @@ def run_stages(
     products = VideoProducts(video_id, source, decoded, captioned, clued, asked)
     write_shards(config, config.without_machine(), [products], [], out, store)
     return products
+
+
+def main(videos: Path, out: Path, url: str) -> None:
+    """A build of a folder as a process that is quick to start, for tests that kill it: all stages, then the shards."""
+    config = BuildConfig(
+        captioner="served", orderer="served", caption_urls=[url], caption_model="m", shuffled_share=1,
+        caption_frames=2, clip_seconds=4, buckets=4, request_seconds=5, picture_questions=0, blind="built-in")
+    store = WorkStore(out)
+    store.sweep()
+    journal = Journal(store.root)
+    products = []
+    with WorkerPool(1) as workers, ServedModels(config, store.root) as models:
+        shop = Workshop(config, store, journal, workers, make_captioner(config, models), models)
+        for source in find_sources([str(videos)]):
+            video_id = identify_source(shop, source)
+            decoded = decode(shop, source, video_id)
+            captioned = caption(shop, source, decoded)
+            clued = clue(shop, source, decoded, captioned)
+            asked = question(shop, source, decoded, captioned, clued)
+            products.append(VideoProducts(video_id, source, decoded, captioned, clued, asked))
+    write_shards(config, config.without_machine(), products, [], out, store)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,56 @@
+"""What an output was asked for last, so that explaining and growing need not be told the choices again.
+
+    OUT/.work/request.json   the choices, a mapping; its `buckets` were fixed by the first build
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.work_store import write_file
+from schemas.build_config import OF_THE_MACHINE, BuildConfig
+
+_NEVER_STORED = {"proxy", "cookies"}
+"""May name secrets, and change no byte."""
+
+
+class BucketsFixedError(Exception):
+    """The number of shards of an output cannot be changed."""
+
+
+def read_request(work: Path) -> dict[str, Any]:
+    """The choices of the last build of an output; empty for a new one."""
+    path = work / "request.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def inherited_choices(work: Path) -> dict[str, Any]:
+    """The choices of the last build that decide what is made, and whom it asks; workers and budgets are each run's."""
+    said = read_request(work)
+    return {name: value for name, value in said.items()
+            if name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "answers")}
+
+
+def write_request(work: Path, config: BuildConfig) -> None:
+    """Remember the choices of a build."""
+    said = config.model_dump(mode="json", exclude=_NEVER_STORED)
+    for files in ("captions", "answers"):  # the next build may run in another folder
+        said[files] = [os.path.abspath(name) for name in said[files]]
+    write_file(work / "request.json", json.dumps(said, indent=1).encode())
+
+
+def with_fixed_buckets(config: BuildConfig, work: Path) -> BuildConfig:
+    """The same choices with the number of shards that the output has, where none is asked for.
+
+    Raises:
+        BucketsFixedError: another number is asked for.
+    """
+    fixed = read_request(work).get("buckets", config.buckets)
+    if fixed == config.buckets:
+        return config
+    if "buckets" in config.model_fields_set:
+        raise BucketsFixedError(
+            f"--buckets {config.buckets}: the first build into this output fixed it at {fixed}; leave it out, or build "
+            "into another folder")
+    return config.model_copy(update={"buckets": fixed})
