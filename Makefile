@@ -2,15 +2,18 @@
 # make demo VIDEO=film.mp4
 # make test        every kind of test, at small counts
 # make test-long   the same tests at full counts
+# make learn       train tiny models on generated films and measure what they learned (hours; goes on where it stopped)
 # make lint        ruff
 # Needs Python 3.11 or newer (PYTHON=python3.12 chooses one), make, and the package index.
 
 PYTHON ?= python3
 VENV   ?= .venv
 DEMO   ?= vico-demo
+LEARN  ?= vico-learn
+GRID   ?= learn
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-long lint clean
+.PHONY: demo test test-long learn lint clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +44,10 @@ test: $(VENV)/.installed
 
 test-long: $(VENV)/.installed
 	VICO_LONG_TESTS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+learn: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[plots]'
+	$(BIN)/python -m model.evaluation.run_grid --grid $(GRID) --out $(LEARN)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -90,6 +90,7 @@ def initial_model(choices: TrainChoices, processor: VideoXLProcessor) -> VideoXL
             raise InitialModelError(str(error)) from error
     if choices.init in ("scratch", "parts"):
         model.begin_vst(processor.tokenizer.eos_token_id)
+        model.generation_config.eos_token_id = processor.tokenizer.eos_token_id  # or it would not stop at its end
     return model.to(weight_type(choices))
 
 

@@ -197,7 +197,7 @@ def _loop(
             result = forward_backward(
                 model, batches, lambda batch, step=done: drawn_ratios(batch, how.ratios, choices.seed, step), how,
                 ranks, stop=over or asked.is_set())
-            rate = learning_rate(done, length.steps, choices.lr, choices.warmup)
+            rate = learning_rate(done, length.steps, choices.lr, choices.warmup, choices.lr_end)
             set_learning_rate(optimiser, rate)
             norm = update(model, optimiser, how.clip_norm)
             done += 1

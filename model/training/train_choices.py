@@ -52,6 +52,8 @@ class TrainChoices(BaseModel):
     lora_alpha: Annotated[float, Field(gt=0, description="their product counts alpha / rank")] = 16.0
 
     lr: Annotated[float, Field(gt=0, description="highest learning rate")] = 1e-5
+    lr_end: Annotated[float, Field(
+        ge=0, le=1, description="what is left of it at the end of the cosine; 1: it stays")] = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of the steps in which it rises")] = 0.03
     weight_decay: Annotated[float, Field(ge=0, description="of matrices, as AdamW has it")] = 0.0
     clip_norm: Annotated[float, Field(gt=0, description="longest gradient")] = 1.0

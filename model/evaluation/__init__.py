@@ -1,0 +1,1 @@
+"""What a trained Video-XL can do, measured."""

@@ -1,0 +1,154 @@
+"""Films so small that a model of a million weights learns from them: one coloured shape at a time, drawn by
+`pipeline/sample_videos.py`.
+
+A film is made of clips of two seconds, each with a background of its own. In every block of eight clips three to five
+show an event; shapes differ inside a block, and so do colours. In a film no shape of one colour comes twice, and a few
+shapes come once only: these can be asked for whatever the stretch. Events are as dense in a long film as in a short
+one.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from PIL import Image
+
+from pipeline.sample_videos import (
+    Event,
+    Scene,
+    Script,
+    Shape,
+    backdrop_pairs,
+    draw,
+    stands_out,
+    write_captions,
+    write_video,
+)
+
+CLIP_S, BLOCK_CLIPS = 2, 8
+SIDE, FPS = 64, 4
+SHAPES = ("star", "circle", "square", "triangle", "ring", "cross", "heart", "arrow", "crescent", "diamond")
+COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
+ACTIONS = (
+    "moves from left to right", "drifts from right to left", "climbs upwards", "sinks downwards", "throbs",
+    "travels around the centre")
+BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves below a {} horizon")
+"""Of PATTERNS the calm ones: among bars and bricks as wide as itself a shape of 16 pixels is hard to learn."""
+_ONCE_IN_A_FILM = 5
+_FEWEST, _MOST = 3, 5
+Look = tuple[str, str]
+"""Colour and shape."""
+
+
+def told(look: Look) -> str:
+    """The sentence that captions say of an event."""
+    colour, shape = look
+    return f"{'An' if colour[0] in 'aeiou' else 'A'} {colour} {shape} appears."
+
+
+LOOKS: dict[str, Look] = {told((colour, shape)): (colour, shape) for colour in COLOURS for shape in SHAPES}
+"""Which look each sentence speaks of."""
+
+
+def film_script(seed: int, seconds: int) -> Script:
+    """The script of one film.
+
+    Args:
+        seed: the same seed gives the same film.
+        seconds: a whole number of clips.
+    """
+    rng = Random(seed)
+    clips = seconds // CLIP_S
+    looks = _looks_of_clips(clips, rng)
+    scenes, events = [], []
+    for clip, look in enumerate(looks):
+        start_s, end_s = float(clip * CLIP_S), float((clip + 1) * CLIP_S)
+        scenes.append(_scene(start_s, end_s, look, rng))
+        if look is not None:
+            events.append(_event(start_s, end_s, look, rng))
+    return Script(float(seconds), SIDE, SIDE, FPS, tuple(scenes), tuple(events))
+
+
+def _looks_of_clips(clips: int, rng: Random) -> list[Look | None]:
+    """What each clip shows."""
+    once = rng.sample(SHAPES, _ONCE_IN_A_FILM)
+    often = [shape for shape in SHAPES if shape not in once]
+    blocks = range(0, clips, BLOCK_CLIPS)
+    where_once = dict(zip(rng.sample(blocks, min(len(once), len(blocks))), once, strict=False))
+    shown: list[Look | None] = [None] * clips
+    used: set[Look] = set()
+    for block in blocks:
+        size = min(BLOCK_CLIPS, clips - block)
+        count = min(rng.randint(_FEWEST, _MOST), size)
+        shapes = rng.sample(often, min(count, len(often)))
+        if block in where_once:
+            shapes[0] = where_once[block]
+        looks = _coloured(shapes, used, rng)
+        used.update(looks)
+        for clip, look in zip(rng.sample(range(block, block + size), len(looks)), looks, strict=True):
+            shown[clip] = look
+    return shown
+
+
+def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look]:
+    """A colour for each shape: all different, and none that the shape has had in this film."""
+    while True:
+        looks = list(zip(rng.sample(COLOURS, len(shapes)), shapes, strict=True))
+        if not used & set(looks):
+            return looks
+        if all(sum(shape == worn for _, worn in used) >= len(COLOURS) - 1 for shape in shapes):
+            raise ValueError("the film is too long for events that all differ")
+
+
+def _scene(start_s: float, end_s: float, look: Look | None, rng: Random) -> Scene:
+    pairs = [pair for pair in backdrop_pairs() if look is None or stands_out(look[0], pair)]
+    pattern, pair = rng.choice(BACKGROUNDS), rng.choice(pairs)
+    return Scene(start_s, end_s, pattern.format(*pair), pattern, pair, rng.getrandbits(32))
+
+
+def _event(start_s: float, end_s: float, look: Look, rng: Random) -> Event:
+    colour, shape = look
+    return Event(start_s, end_s, told(look), Shape(shape, colour, "large", "plain"), rng.choice(ACTIONS))
+
+
+def write_films(folder: Path, seeds: Sequence[int], seconds: int) -> Path:
+    """Write a film for each seed under `folder`/films; what is there already stays.
+
+    Returns:
+        The caption file: the events of all films.
+    """
+    films, lines = folder / "films", []
+    films.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        script, film = film_script(seed, seconds), films / f"{seed:08d}.mp4"
+        if not film.is_file():
+            partial = films / f".{film.name}.partial.mp4"
+            write_video(script, partial)
+            partial.rename(film)
+        said = folder / "said.jsonl"
+        write_captions(script, said, film.name)
+        lines += [line for line in said.read_text().splitlines() if json.loads(line)["kind"] == "event"]
+    captions = folder / "captions.jsonl"
+    captions.write_text("\n".join(lines) + "\n")
+    return captions
+
+
+def write_stills(folder: Path, count: int, seed: int) -> Path:
+    """Write single frames of events as pictures under `folder`/stills, as small as a model of this size sees them.
+
+    Returns:
+        A list of image-caption pairs as `import-instructions` reads it.
+    """
+    rng, stills, records = Random(seed), folder / "stills", []
+    stills.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        look = rng.choice(COLOURS), rng.choice(SHAPES)
+        scene, event = _scene(0.0, CLIP_S, look, rng), _event(0.0, CLIP_S, look, rng)
+        frames = list(draw(Script(float(CLIP_S), SIDE, SIDE, FPS, (scene,), (event,))))
+        picture = Image.fromarray(rng.choice(frames)).resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX)
+        picture.save(stills / f"{number:06d}.jpg", quality=90, subsampling=0)
+        records.append({"image": f"{number:06d}.jpg", "caption": told(look)})
+    path = folder / "stills.json"
+    path.write_text(json.dumps(records))
+    return path

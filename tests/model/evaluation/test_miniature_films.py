@@ -1,0 +1,51 @@
+"""Films whose truth is known: what is said is what is seen."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.evaluation.miniature_films import BLOCK_CLIPS, CLIP_S, LOOKS, film_script
+from pipeline.sample_videos import COLOURS, draw
+
+SEEDS = st.integers(0, 2**31)
+
+
+@given(SEEDS, st.sampled_from([16, 64, 128]))
+@settings(max_examples=40)
+def test_events_are_as_dense_in_long_films_and_never_come_twice(seed, seconds):
+    script = film_script(seed, seconds)
+    looks = [LOOKS[event.text] for event in script.events]
+    assert len(set(looks)) == len(looks)
+    blocks = itertools.groupby(
+        zip(script.events, looks, strict=True), key=lambda pair: int(pair[0].start_s / CLIP_S) // BLOCK_CLIPS)
+    sizes = []
+    for _, block in blocks:
+        colours, shapes = zip(*(look for _, look in block), strict=True)
+        assert len(set(colours)) == len(colours)
+        assert len(set(shapes)) == len(shapes)
+        sizes.append(len(shapes))
+    assert len(sizes) == seconds // CLIP_S // BLOCK_CLIPS
+    assert set(sizes) <= {3, 4, 5}
+    if seconds == 128:
+        assert sum(count == 1 for count in Counter(shape for _, shape in looks).values()) >= 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_colour_is_seen_when_it_is_told(seed):
+    script = film_script(seed, 32)
+    frames = list(draw(script))
+    for event in script.events:
+        colour, _ = LOOKS[event.text]
+        for second in range(int(event.start_s), int(event.end_s)):  # one frame a second is stored
+            shown = frames[second * script.fps].astype(int)
+            near = np.linalg.norm(shown - np.array(COLOURS[colour]), axis=2) < 12
+            assert near.mean() > 0.02
+
+
+def test_the_same_seed_gives_the_same_film():
+    assert film_script(5, 64) == film_script(5, 64)
+    assert film_script(5, 64) != film_script(6, 64)
