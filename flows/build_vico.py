@@ -4,6 +4,7 @@ One task per video and stage. Prefect retries a task once and keeps no results: 
 the work store under the output, so a flow that is run again goes on where it was.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -463,6 +464,6 @@ def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stag
         if not is_no_room(error):
             raise
         shop.stopping.set()
-        return Unfinished(f"there is no room for its products ({error.strerror})")
+        return Unfinished(f"there is no room left for its products ({os.strerror(error.errno)})")
     except ServerRefusesError as refused:
         return SetupWrong(str(refused))

@@ -171,14 +171,12 @@ def _build(choices: BuildVicoChoices) -> int:
         return _no_room(out)
     except KeyboardInterrupt:
         return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
+    left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished}."
     if result.manifest is None:
-        return _complain(f"{result.unfinished} videos are left: {result.why_unfinished}\n"
-                         "What is finished is kept; the same command goes on.", STOPPED)
+        return _complain(f"{left}\nWhat is finished is kept; the same command goes on.", STOPPED)
     code = _say_result(result.manifest, out)
     if result.unfinished:
-        return _complain(
-            f"{result.unfinished} videos are left: {result.why_unfinished}\n"
-            "What is finished is a whole data set; the same command goes on.", STOPPED)
+        return _complain(f"{left}\nWhat is finished is a whole data set; the same command goes on.", STOPPED)
     return code
 
 

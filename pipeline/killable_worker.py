@@ -12,6 +12,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -97,7 +98,8 @@ class KillableWorker:
         self._pipe, theirs = context.Pipe()
         self._is_busy = False
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _ctrl_c_blocked():
+            self._process.start()
         theirs.close()
 
 
@@ -127,9 +129,22 @@ class WorkerPool:
             self._idle.get().close()
 
 
+@contextlib.contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """What is started in the block never hears of Ctrl-C, which is for the parent to decide.
+
+    The mask is inherited. A handler set by the process itself would come a second late, after its imports.
+    """
+    resource_tracker.ensure_running()  # when it is started, it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection) -> None:
     """The life of the process: jobs in, reports and answers out, until the pipe or the parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to decide
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

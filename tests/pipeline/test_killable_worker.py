@@ -141,3 +141,32 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     while running(parent.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert running(parent.pid) == []
+
+
+UNDER_CTRL_C = """
+import os, signal, threading, time
+from pipeline.killable_worker import KillableWorker
+from tests.pipeline.test_killable_worker import answer
+
+signal.signal(signal.SIGINT, lambda *_: None)
+over = threading.Event()
+
+def press():
+    while not over.wait(0.02):
+        os.killpg(0, signal.SIGINT)
+
+threading.Thread(target=press).start()
+worker = KillableWorker()
+print(worker.run(answer, 7, stall_seconds=60)[0], flush=True)
+worker.close()
+over.set()
+"""
+
+
+def test_ctrl_c_is_for_the_parent_from_the_first_moment_on(tmp_path: Path) -> None:
+    """The terminal sends it to every process of the group, also to one that is being started."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", UNDER_CTRL_C], capture_output=True, text=True, start_new_session=True, cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root)}, timeout=60, check=False)
+    assert done.stdout == "7\n", done.stderr
