@@ -28,9 +28,12 @@ class PlanChoices(BuildConfig):
     assume_minutes: float = Field(default=10.0, gt=0, description="length of a video whose length is not known")
     servers: int = Field(default=1, ge=1, description="model servers")
     server_requests_per_second: float | None = Field(
-        default=None, gt=0, description="what one of them answers; vllm bench serve tells")
+        default=None, gt=0, description="captions that one of them answers; other requests count by their tokens. "
+                                        "vllm bench serve tells")
     image_tokens: int = Field(default=256, ge=1, description="tokens that the model makes of a frame")
     answer_tokens: int = Field(default=200, ge=1, description="tokens of a caption")
+    clues_per_clip: float = Field(
+        default=1.0, gt=0, description="clues that are found in a clip; each is looked for in the pictures")
     rates: str | None = Field(default=None, description="a file of rates, as benchmarks/throughput.py --rates writes")
     json_lines: bool = False
 
@@ -123,6 +126,7 @@ def _explain(argv: Sequence[str]) -> int:
 
 def _plan(argv: Sequence[str]) -> int:
     from pipeline.plan import Assumed, Length, RatesError, as_row, as_text, lengths, make_plan, read_rates
+    from pipeline.plan_requests import RequestSizes
     from pipeline.sources import SourceError, find_sources
 
     parser = argparse.ArgumentParser(prog="build-vico", allow_abbrev=False)
@@ -133,8 +137,8 @@ def _plan(argv: Sequence[str]) -> int:
         PlanChoices, parser, [word for word in argv if word != "--plan"], os.environ,
         weakest=lambda said: {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
         if "served" in (said.get("captioner"), said.get("orderer")) else {})
-    assumed = Assumed(choices.servers, choices.server_requests_per_second, choices.image_tokens,
-                      choices.answer_tokens, choices.assume_minutes)
+    sizes = RequestSizes(choices.image_tokens, choices.answer_tokens, choices.clues_per_clip)
+    assumed = Assumed(choices.servers, choices.server_requests_per_second, sizes, choices.assume_minutes)
     try:
         rates = read_rates(Path(choices.rates) if choices.rates else None)
         if choices.hours:

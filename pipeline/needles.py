@@ -64,6 +64,11 @@ def planted_id(video_id: str, seed: int) -> str:
     return key_of("planted", VERSION, video_id, seed)
 
 
+def needle_count(clips: int) -> int:
+    """How many needles a video of so many clips is given."""
+    return min(_MOST, max(1, clips // _CLIPS_EACH), clips)
+
+
 def plan_needles(clips: Sequence[ClipPlan], video_id: str, seed: int) -> list[PlannedNeedle]:
     """Needles for a video, spread over its clips, no two alike.
 
@@ -74,7 +79,7 @@ def plan_needles(clips: Sequence[ClipPlan], video_id: str, seed: int) -> list[Pl
     """
     rng = Random(f"{seed} {video_id}")
     clips = [clip for clip in clips if clip.last > clip.first]
-    count = min(_MOST, max(1, len(clips) // _CLIPS_EACH), len(clips))
+    count = needle_count(len(clips))
     contents = _contents(rng.getrandbits(32), count)
     planned = []
     for number, (scene, event) in enumerate(contents):

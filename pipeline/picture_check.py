@@ -30,8 +30,10 @@ PROMPT = "clue_seen.v1"
 VERSION = "1"
 """Part of the key of the clue stage: raise it when the same video would be asked something else."""
 
-_FRAMES, _SIDE, _QUALITY = 6, 224, 80
-"""Frames a question shows, their shorter side in pixels, their JPEG quality."""
+FRAMES = 6
+"""Frames a question shows."""
+_SIDE, _QUALITY = 224, 80
+"""Their shorter side in pixels, their JPEG quality."""
 _ANSWER_TOKENS = 32
 _SCHEMA = {"type": "object", "additionalProperties": False, "required": ["seen"],
            "properties": {"seen": {"type": "string", "enum": ["yes", "no"]}}}
@@ -65,7 +67,7 @@ class PictureCheck:
     def depends_on(self) -> Any:
         """Prompt, schema, model and parameters."""
         return [VERSION, load_prompt(PROMPT).text, _SCHEMA, self._model, self._temperature, self._clips_asked,
-                _FRAMES, _SIDE, _QUALITY]
+                FRAMES, _SIDE, _QUALITY]
 
     def check(self, decoded: DecodedVideo, captions: Sequence[Caption], clues: Sequence[Clue]) -> list[Clue]:
         """The same clues, those still kept with what was seen, or dropped with the reason.
@@ -131,16 +133,16 @@ def _nearest(frames: Sequence[SmallFrame], start_s: float, end_s: float) -> list
     """The frames inside a stretch and nearest to it, in order of time."""
     middle_s = (start_s + end_s) / 2
     inside = [frame for frame in frames if start_s <= frame[0] < end_s]
-    if len(inside) >= _FRAMES:
+    if len(inside) >= FRAMES:
         return _spread(inside)
-    return sorted(sorted(frames, key=lambda frame: abs(frame[0] - middle_s))[:_FRAMES])
+    return sorted(sorted(frames, key=lambda frame: abs(frame[0] - middle_s))[:FRAMES])
 
 
 def _spread(frames: Sequence[SmallFrame]) -> list[SmallFrame]:
     """At most so many frames, evenly spread."""
-    if len(frames) <= _FRAMES:
+    if len(frames) <= FRAMES:
         return list(frames)
-    return [frames[place] for place in np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int).tolist()]
+    return [frames[place] for place in np.linspace(0, len(frames) - 1, FRAMES).round().astype(int).tolist()]
 
 
 def _quoted(text: str) -> str:

@@ -9,23 +9,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import av
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.chapters import plan_chapters
 from pipeline.killable_worker import KillableWorker, Report, WorkerCrashedError, WorkerStalledError
-from pipeline.prompt_files import load_prompt
+from pipeline.needles import needle_count
+from pipeline.plan_requests import RequestSizes, caption_tokens, requests_of
 from schemas.build_config import BuildConfig
 from schemas.records import Source
 
 _RATES = Path(__file__).with_name("measured_rates.yaml")
-_BYTES_PER_TOKEN = 4.0
-"""Of English, as tokenizers of today cut it; only the prompts' own words are reckoned by it."""
-_CLUE_TOKENS = 24
-"""A clue of a dozen words, its place and the JSON around them."""
 
 
 class Rates(BaseModel):
@@ -55,25 +51,9 @@ class Assumed:
 
     servers: int
     server_requests_per_second: float | None
-    """None: not given, so no time of the servers can be told."""
-    image_tokens: int
-    answer_tokens: int
+    """Captions; other requests count by their tokens. None: not given, so no time of the servers can be told."""
+    sizes: RequestSizes
     minutes_of_unknown: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What one role asks of its servers; prices per million tokens."""
-
-    requests: int
-    prompt_tokens: int
-    answer_tokens: int
-    price_in: float
-    price_out: float
-
-    @property
-    def cost(self) -> float:
-        return (self.prompt_tokens * self.price_in + self.answer_tokens * self.price_out) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +65,11 @@ class Plan:
     """Videos whose length was assumed."""
     hours: float
     clips: int
+    needles: int
+    """Planted into copies of the share of the videos that `calibrate` asks for. Clips are without them; requests,
+    tokens, cost, disk and time are with them."""
     requests: int
+    requests_for: dict[str, int]
     prompt_tokens: int
     answer_tokens: int
     cost: float
@@ -137,20 +121,33 @@ def make_plan(config: BuildConfig, found: Sequence[Length | None], rates: Rates,
     known = [length or usual for length in found]
     seconds = math.fsum(length.seconds for length in known)
     clips = [_clips(config, length.seconds) for length in known]
-    asked = [_captions(config, clips, assumed), _orders(config, clips, assumed)]
+    asked = requests_of(config, clips, assumed.sizes)
     cpu_s = math.fsum(length.seconds * length.pixels_per_second for length in known) / 1e6 \
         * rates.decode_cpu_s_per_megapixel + seconds * rates.other_cpu_s_per_video_s
-    requests = sum(one.requests for one in asked)
-    per_second = assumed.server_requests_per_second
-    servers_s = 0.0 if not requests else requests / per_second / assumed.servers if per_second else None
-    workers_s = cpu_s / config.workers
+    # A planted copy goes through all stages; which videos have one, their ids decide, so a share is reckoned.
+    made = 1 + config.calibrate
+    workers_s = made * cpu_s / config.workers
+    servers_s = _servers_s(config, made * math.fsum(one.tokens for one in asked), assumed)
     return Plan(
         videos=len(known), unknown=sum(length is None for length in found), hours=seconds / 3600, clips=sum(clips),
-        requests=requests, prompt_tokens=sum(one.prompt_tokens for one in asked),
-        answer_tokens=sum(one.answer_tokens for one in asked), cost=sum(one.cost for one in asked),
-        disk_bytes=seconds * (rates.work_bytes_per_video_s + rates.shard_bytes_per_video_s), workers=config.workers,
-        cpu_s=cpu_s, workers_s=workers_s, servers=assumed.servers, servers_s=servers_s,
+        needles=round(config.calibrate * sum(map(needle_count, clips))),
+        requests=sum(round(made * one.requests) for one in asked),
+        requests_for={one.what_for: round(made * one.requests) for one in asked},
+        prompt_tokens=round(made * math.fsum(one.prompt_tokens for one in asked)),
+        answer_tokens=round(made * math.fsum(one.answer_tokens for one in asked)),
+        cost=made * math.fsum(one.cost for one in asked),
+        disk_bytes=made * seconds * (rates.work_bytes_per_video_s + rates.shard_bytes_per_video_s),
+        workers=config.workers, cpu_s=made * cpu_s, workers_s=workers_s, servers=assumed.servers, servers_s=servers_s,
         wall_s=None if servers_s is None else max(workers_s, servers_s))
+
+
+def _servers_s(config: BuildConfig, tokens: float, assumed: Assumed) -> float | None:
+    """Seconds that the servers take, if a token takes as long in any request as in one for a caption."""
+    if not tokens:
+        return 0.0
+    if assumed.server_requests_per_second is None:
+        return None
+    return tokens / caption_tokens(config, assumed.sizes) / assumed.server_requests_per_second / assumed.servers
 
 
 def as_text(plan: Plan, rates: Rates) -> str:
@@ -160,19 +157,26 @@ def as_text(plan: Plan, rates: Rates) -> str:
         f"videos    {plan.videos:,}" + (f", {plan.unknown:,} of them of assumed length" if plan.unknown else ""),
         f"hours     {plan.hours:,.2f}",
         f"clips     {plan.clips:,}",
-        f"requests  {plan.requests:,}",
-        f"tokens    {plan.prompt_tokens:,} in, {plan.answer_tokens:,} out",
-        f"cost      {plan.cost:,.2f}",
+    ]
+    if plan.needles:
+        lines.append(f"needles   {plan.needles:,} in copies, which the figures below include")
+    if plan.requests:
+        lines += [
+            f"requests  {plan.requests:,}, those of the checks at most",
+            *(f"  {count:,} {what}" for what, count in plan.requests_for.items()),
+            f"tokens    {plan.prompt_tokens:,} in, {plan.answer_tokens:,} out",
+            f"cost      {plan.cost:,.2f}" if plan.cost else "cost      not known: give prices, --caption-price-in, …"]
+    lines += [
         f"disk      {plan.disk_bytes / 1e9:,.2f} GB",
         f"wall time {'unknown' if plan.wall_s is None else _time(plan.wall_s)}",
-        f"  workers {_time(plan.workers_s)} with {plan.workers}, {_time(plan.cpu_s)} of one core",
+        f"  workers {_time(plan.workers_s)} with {plan.workers}; {_time(plan.cpu_s)} of one core",
     ]
     if plan.requests:
         lines.append(f"  servers {servers} with {plan.servers}")
-    return "\n".join([*lines, f"reckoned with: {rates.measured_on}"])
+    return "\n".join([*lines, f"reckoned with {rates.measured_on}"])
 
 
-def as_row(plan: Plan) -> dict[str, float | int | None]:
+def as_row(plan: Plan) -> dict[str, Any]:
     """The plan for programs."""
     return asdict(plan)
 
@@ -200,30 +204,6 @@ def _length(worker: KillableWorker, source: Source, stall_seconds: float) -> Len
 def _clips(config: BuildConfig, seconds: float) -> int:
     whole, rest = divmod(seconds, config.clip_seconds)
     return int(whole) + (rest >= config.min_last_clip_seconds)
-
-
-def _captions(config: BuildConfig, clips: Sequence[int], assumed: Assumed) -> _Asked:
-    """A request per clip, with its pictures."""
-    count = sum(clips) if config.captioner == "served" else 0
-    tokens_in = count * (config.caption_frames * assumed.image_tokens + _prompt_tokens("caption.v1"))
-    return _Asked(count, tokens_in, count * assumed.answer_tokens, config.caption_price_in, config.caption_price_out)
-
-
-def _orders(config: BuildConfig, clips: Sequence[int], assumed: Assumed) -> _Asked:
-    """A request per chapter, with the captions of its clips; a clue's line for every clip is the most it answers."""
-    if config.orderer != "served":
-        return _Asked(0, 0, 0, 0.0, 0.0)
-    own = _prompt_tokens("clue_order.v1")
-    room = max(assumed.answer_tokens, config.order_context_tokens - own)
-    chapters = [len(chapter) for count in clips
-                for chapter in plan_chapters([assumed.answer_tokens] * count, room, config.chapter_clips)]
-    return _Asked(
-        len(chapters), len(chapters) * own + sum(chapters) * assumed.answer_tokens, sum(chapters) * _CLUE_TOKENS,
-        config.order_price_in, config.order_price_out)
-
-
-def _prompt_tokens(name: str) -> int:
-    return round(len(load_prompt(name).text.encode()) / _BYTES_PER_TOKEN)
 
 
 def _time(seconds: float) -> str:

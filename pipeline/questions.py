@@ -13,14 +13,14 @@ from pipeline.blind_check import BlindChecker, Guesses, beats_chance
 from pipeline.captioner import DecodedVideo
 from pipeline.clock_check import Ground, agrees_with_clock
 from pipeline.complete_truth import is_complete, was_asked_everywhere
-from pipeline.kinds.all_kinds import KINDS
+from pipeline.kinds.all_kinds import KINDS, OF_COMPLETE_CAPTIONS, WITHOUT_OPTIONS
 from pipeline.kinds.counts import counted_events
 from pipeline.kinds.describe import describe
 from pipeline.kinds.draft import Draft, Material, phrase
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.options import apart, within_clips
 from pipeline.record_files import write_records
-from pipeline.spans import Span, clip_runs, clips_inside, spans_of
+from pipeline.spans import Span, clip_runs, clips_inside, spans_of, stretches
 from pipeline.twins import twin_of
 from pipeline.usable_clues import usable_actions, usable_clues
 from pipeline.wording_check import wording_fault
@@ -107,12 +107,27 @@ def ask_about(config: BuildConfig, subject: Subject, blind: BlindChecker | None 
     actions = list(usable_actions(subject.clips, subject.captions, usable))
     spans = list(spans_of(subject.clips, config.spans_minutes, config.clip_seconds))
     levels = dict.fromkeys(span.minutes for span in spans)
-    share = max(1, config.max_questions_per_video // (len(levels) * (len(KINDS) + 1)))
+    share = _share(config, len(levels))
     for level in levels:
         same_length = [span for span in spans if span.minutes == level]
         _ask_level(desk, same_length, usable, actions, share)
     _ask_to_describe(desk, share)
     return desk.asked
+
+
+def most_with_options(config: BuildConfig, clips: int) -> int:
+    """Most multiple-choice questions about a video of so many clips; twins are not counted."""
+    if not clips:
+        return 0
+    kinds = KINDS.keys() - WITHOUT_OPTIONS - (frozenset() if config.captions_complete else OF_COMPLETE_CAPTIONS)
+    levels = Counter(length for *_, length in stretches(clips, config.spans_minutes, config.clip_seconds))
+    share = _share(config, len(levels))
+    return len(kinds) * sum(min(share, spans * config.max_questions_per_kind) for spans in levels.values())
+
+
+def _share(config: BuildConfig, levels: int) -> int:
+    """How many questions of a kind may be asked about all spans of one length."""
+    return max(1, config.max_questions_per_video // (levels * (len(KINDS) + 1)))
 
 
 def _ask_level(

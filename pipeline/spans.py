@@ -30,7 +30,14 @@ def spans_of(clips: Sequence[Clip], minutes: Sequence[float], clip_seconds: floa
         minutes: lengths of the spans.
         clip_seconds: length of a clip.
     """
-    count = clips[-1].clip_index + 1
+    for first, last, length in stretches(clips[-1].clip_index + 1, minutes, clip_seconds):
+        yield from _span(clips, first, last, length)
+
+
+def stretches(
+    count: int, minutes: Sequence[float], clip_seconds: float
+) -> Iterator[tuple[int, int, float | None]]:
+    """The same for a video of `count` clips: first clip, last clip, and the length in minutes, None for the whole."""
     for length in minutes:
         stride = max(1, round(length * 60 / clip_seconds))
         if stride > 0.8 * count:
@@ -38,8 +45,8 @@ def spans_of(clips: Sequence[Clip], minutes: Sequence[float], clip_seconds: floa
         for first in range(0, count, stride):
             last = min(first + stride, count) - 1
             if last - first + 1 >= stride / 2:
-                yield from _span(clips, first, last, length)
-    yield from _span(clips, 0, count - 1)
+                yield first, last, length
+    yield 0, count - 1, None
 
 
 def clip_runs(clips: Sequence[Clip], length: int) -> Iterator[Span]:

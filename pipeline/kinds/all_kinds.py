@@ -14,3 +14,8 @@ KINDS: dict[str, Kind] = {
     "look_changed": look_changed, "place_changed": place_changed, "how_often": how_often,
     "never_happens": never_happens,
 }
+
+WITHOUT_OPTIONS = frozenset({"storyline", "say_what_follows"})
+"""Kinds that are answered in words only, so nobody can guess them."""
+OF_COMPLETE_CAPTIONS = frozenset({"how_often", "never_happens"})
+"""Kinds that are asked, but in the shortest videos, only where the captions name every event."""
