@@ -91,7 +91,7 @@ def _of_last_build(stronger: dict[str, Any]) -> dict[str, Any]:
     """What the output was built with: a data set that grows need not be told again how it was made."""
     from pipeline.build_request import inherited_choices
 
-    return inherited_choices(Path(stronger["out"]) / ".work") if stronger.get("out") else {}
+    return inherited_choices(Path(stronger["out"]) / ".work", stronger) if stronger.get("out") else {}
 
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:

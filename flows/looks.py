@@ -6,12 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from schemas.build_config import BuildConfig
 from schemas.choices import read_choices
+
+if TYPE_CHECKING:
+    from pipeline.explain import Explained
 
 _LOOKS = {
     "--status": "how far the build in DIR is: done, running, rejected, left, and the time to go",
@@ -101,7 +104,7 @@ def _explain(argv: Sequence[str]) -> int:
     parser.add_argument("--json", dest="json_lines", action="store_true", default=None, help="a row a line")
     choices = read_choices(
         ExplainChoices, parser, argv, os.environ,
-        weakest=lambda said: inherited_choices(Path(said.get("explain", ".")) / ".work"))
+        weakest=lambda said: inherited_choices(Path(said.get("explain", ".")) / ".work", said))
     out = Path(choices.explain)
     work = out / ".work"
     if not choices.sources and not (work / "request.json").is_file():
@@ -153,18 +156,30 @@ def _plan(argv: Sequence[str]) -> int:
     return _DONE
 
 
-def _print_explained(told: Sequence[Any], shards: dict[str, str]) -> None:
+def _print_explained(told: Sequence["Explained"], shards: dict[str, str]) -> None:
     for one in told:
         if one.would_run:
-            print(one.source)
-        for stage, why in one.would_run.items():
-            print(f"  {stage:10} {why}")
-        if one.left_out:
-            print(f"{one.source}\n  is left out: {one.left_out}")
+            print(f"{one.source}: {_in_words(one.would_run)}")
+        elif one.left_out:
+            print(f"{one.source}: left out; {one.left_out}")
     for bucket, why in shards.items():
-        print(f"shard {bucket}\n  would be written: {why}")
-    count = sum(bool(one.would_run) for one in told)
-    print(f"{count} of {len(told)} sources would be worked on, {len(told) - count} need nothing")
+        print(f"shards {bucket}: {why}")
+    runs, left_out = sum(bool(one.would_run) for one in told), sum(bool(one.left_out) for one in told)
+    print(f"{len(told)} sources: {runs} would be worked on, {left_out} left out, {len(told) - runs - left_out} need "
+          "nothing" + ("; then the shards they fall into would be written" if runs else ""))
+
+
+def _in_words(would_run: dict[str, str]) -> str:
+    """`decode (clip_seconds is 6.0, was 5.0), then captions, clues`."""
+    from pipeline.explain import FOLLOWS
+
+    runs: list[list[str]] = []
+    for stage, why in would_run.items():
+        if why.startswith(FOLLOWS):
+            runs[-1].append(stage)
+        else:
+            runs.append([f"{stage} ({why})"])
+    return "; ".join(first + (f", then {', '.join(rest)}" if rest else "") for first, *rest in runs)
 
 
 def _complain(words: str) -> int:

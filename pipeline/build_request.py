@@ -5,6 +5,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from schemas.build_config import OF_THE_MACHINE, BuildConfig
 
 _NEVER_STORED = {"proxy", "cookies"}
 """May name secrets, and change no byte."""
+_GO_WITH = {"captioner": {"captions", "captions_complete", "calibrate"}, "orderer": {"blind"}}
+"""Choices that make sense with one captioner or orderer, and not with another."""
 
 
 class BucketsFixedError(Exception):
@@ -25,11 +28,18 @@ def read_request(work: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def inherited_choices(work: Path) -> dict[str, Any]:
-    """The choices of the last build that decide what is made, and whom it asks; workers and budgets are each run's."""
-    said = read_request(work)
-    return {name: value for name, value in said.items()
-            if name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "answers")}
+def inherited_choices(work: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices of the last build that decide what is made, and whom it asks; workers and budgets are each run's.
+
+    Args:
+        work: the folder OUT/.work.
+        said: what is chosen now. With another captioner or orderer, what went with the last one is not kept.
+    """
+    before = read_request(work)
+    gone = {name for choice, others in _GO_WITH.items() if said.get(choice, before.get(choice)) != before.get(choice)
+            for name in others}
+    return {name: value for name, value in before.items() if name not in gone and (
+        name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "answers"))}
 
 
 def write_request(work: Path, config: BuildConfig) -> None:

@@ -30,8 +30,13 @@ from schemas.reasons import Stage
 from schemas.records import Source
 
 STAGES = (Stage.FETCH, Stage.PROBE, Stage.DECODE, Stage.CAPTIONS, Stage.CLUES, Stage.QUESTIONS)
+FOLLOWS = "it follows from "
+"""A stage that would run for no other reason than that an earlier one does; the name of that one comes after it."""
 _ABOUT = ("video", "path")
 """Inputs that say what a product is about, not how it is made."""
+_IN_WORDS = {
+    "captioner_reads": "what the captioner goes by", "orderer_reads": "what the orderer goes by",
+    "picture_check_reads": "what the picture check goes by", "blind_reads": "what the blind check goes by"}
 _SHORT = 60
 """A longer value is said to have changed, and not shown."""
 
@@ -89,8 +94,8 @@ class Explainer:
             guesser=BuiltInGuesser.load(out / blind_guesser.FILE_NAME), exclusion=load_exclusion(config, out),
             known_ids=catalogue.video_ids, forgotten=catalogue.forgotten)
         self._before = _Before(store.root)
-        self._out = out
         self._products: list[VideoProducts] = []
+        self._first: dict[str, str] = {}
 
     def explain(self, sources: Iterable[Source]) -> Iterator[Explained]:
         """What each source would have done to it."""
@@ -108,6 +113,9 @@ class Explainer:
         """A video, and its copy with planted needles where it is to have one."""
         if video_id in self._shop.forgotten:
             return Explained(source.source, {}, "the video was forgotten")
+        if video_id in self._first:
+            return Explained(source.source, {}, f"the same file as {self._first[video_id]}")
+        self._first[video_id] = source.source
         try:
             would_run = self._would_run(source, video_id, video_stages.decode)
         except VideoRejectedError as left_out:
@@ -132,21 +140,20 @@ class Explainer:
     def _all_from(self, first: "WouldRunError", source: Source) -> dict[str, str]:
         first_at = STAGES.index(Stage(first.stage))
         return {first.stage: self._before.why(first.stage, first.inputs)} | {
-            stage: f"it follows from {first.stage}" for stage in STAGES[first_at + 1:]
+            stage: FOLLOWS + first.stage for stage in STAGES[first_at + 1:]
             if stage is not Stage.PROBE or source.url is None}
 
     def shards(self) -> dict[str, str]:
         """The buckets whose shards would be written, as far as their videos are finished, each with the reason.
 
-        To be asked after all sources have been explained.
+        Those of videos that would be worked on follow, and are not named. To be asked after all sources have been
+        explained.
         """
         told = {}
         for (split, bucket), videos in into_buckets(self._shop.config, self._products).items():
             inputs = bucket_inputs(self._shop.config, videos)
             if self._shop.store.find(Stage.SHARDS, key_of(inputs)) is None:
-                told[f"{split}-{bucket:05d}"] = f"{len(videos)} videos, not in this state before"
-        if not told and not (self._out / "manifest.json").is_file():
-            told["manifest.json"] = "it is not there"
+                told[f"{split}-{bucket:05d}"] = f"not written yet with these products of its videos ({len(videos)})"
         return told
 
     def _look_for_video(self, source: Source) -> tuple[Source, str]:
@@ -215,8 +222,13 @@ def _differences(before: Inputs, now: Inputs) -> list[str]:
 def _difference(name: str, before: Any, now: Any) -> str:
     if name in STAGES:
         return f"another product of {name}"
-    if max(len(str(before)), len(str(now))) > _SHORT:
-        return f"{name} changed"
-    return f"{name} is {now}, was {before}"
-
-
+    if name == "changed_ns":
+        return "the file was written to"
+    name = _IN_WORDS.get(name, name)
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        (before, now), *more = [pair for pair in zip(before, now, strict=True) if pair[0] != pair[1]]
+        if not more and max(len(str(before)), len(str(now))) <= _SHORT:
+            return f"{name}: {now}, was {before}"
+    elif max(len(str(before)), len(str(now))) <= _SHORT:
+        return f"{name} is {now}, was {before}"
+    return f"{name} changed"

@@ -61,6 +61,8 @@ class Plan:
     """The reckoning. Bytes, seconds, tokens."""
 
     videos: int
+    unreadable: int
+    """Further sources, in which there is no picture."""
     unknown: int
     """Videos whose length was assumed."""
     hours: float
@@ -100,7 +102,7 @@ def read_rates(path: Path | None = None) -> Rates:
 
 
 def lengths(sources: Sequence[Source], stall_seconds: float) -> list[Length | None]:
-    """The length of each source; None where it is not here or its header tells none."""
+    """The length of each source; None where it is not here or its header tells none, 0 s where there is no picture."""
     worker = KillableWorker()
     try:
         return [_length(worker, source, stall_seconds) for source in sources]
@@ -118,7 +120,7 @@ def make_plan(config: BuildConfig, found: Sequence[Length | None], rates: Rates,
         assumed: what was not.
     """
     usual = Length(assumed.minutes_of_unknown * 60, 1280 * 720 * 24)
-    known = [length or usual for length in found]
+    known = [one for length in found if (one := length or usual).seconds]
     seconds = math.fsum(length.seconds for length in known)
     clips = [_clips(config, length.seconds) for length in known]
     asked = requests_of(config, clips, assumed.sizes)
@@ -129,7 +131,8 @@ def make_plan(config: BuildConfig, found: Sequence[Length | None], rates: Rates,
     workers_s = made * cpu_s / config.workers
     servers_s = _servers_s(config, made * math.fsum(one.tokens for one in asked), assumed)
     return Plan(
-        videos=len(known), unknown=sum(length is None for length in found), hours=seconds / 3600, clips=sum(clips),
+        videos=len(known), unreadable=len(found) - len(known), unknown=sum(length is None for length in found),
+        hours=seconds / 3600, clips=sum(clips),
         needles=round(config.calibrate * sum(map(needle_count, clips))),
         requests=sum(round(made * one.requests) for one in asked),
         requests_for={one.what_for: round(made * one.requests) for one in asked},
@@ -154,7 +157,8 @@ def as_text(plan: Plan, rates: Rates) -> str:
     """The plan for people."""
     servers = "unknown: give --server-requests-per-second" if plan.servers_s is None else _time(plan.servers_s)
     lines = [
-        f"videos    {plan.videos:,}" + (f", {plan.unknown:,} of them of assumed length" if plan.unknown else ""),
+        f"videos    {plan.videos:,}" + (f", {plan.unknown:,} of them of assumed length" if plan.unknown else "")
+        + (f"; {plan.unreadable:,} more without a picture that can be read" if plan.unreadable else ""),
         f"hours     {plan.hours:,.2f}",
         f"clips     {plan.clips:,}",
     ]
@@ -182,10 +186,10 @@ def as_row(plan: Plan) -> dict[str, Any]:
 
 
 def read_length(_report: Report, path: str) -> Length | None:
-    """What the header of a file says of its picture."""
+    """What the header of a file says of its picture; see `lengths`."""
     with av.open(path, metadata_errors="replace", options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
-            return None
+            return Length(0.0, 0.0)
         stream = container.streams.video[0]
         seconds = container.duration / av.time_base if container.duration else 0.0
         rate = float(stream.average_rate or stream.guessed_rate or 25)
@@ -198,7 +202,7 @@ def _length(worker: KillableWorker, source: Source, stall_seconds: float) -> Len
     try:
         return worker.run(read_length, source.path, stall_seconds=stall_seconds)
     except (WorkerStalledError, WorkerCrashedError, av.FFmpegError, OSError):
-        return None  # no header to read; the plan says of how many videos it had to assume the length
+        return Length(0.0, 0.0)  # the build will leave it out, too
 
 
 def _clips(config: BuildConfig, seconds: float) -> int:

@@ -86,8 +86,8 @@ def test_a_plan_foresees_what_a_build_asks(tmp_path: Path) -> None:
 
 
 def test_nothing_is_guessed_that_must_be_given() -> None:
-    plan = make_plan(SERVED, [Length(3600, 1e6), None], RATES, _assumed(None))
-    assert (plan.servers_s, plan.wall_s, plan.unknown) == (None, None, 1)
+    plan = make_plan(SERVED, [Length(3600, 1e6), None, Length(0, 0)], RATES, _assumed(None))
+    assert (plan.servers_s, plan.wall_s, plan.videos, plan.unknown, plan.unreadable) == (None, None, 2, 1, 1)
     own = make_plan(BuildConfig(), [Length(3600, 1e6)], RATES, _assumed(None))
     assert (own.requests, own.cost, own.servers_s, own.wall_s) == (0, 0.0, 0.0, own.workers_s)
 
@@ -96,7 +96,7 @@ def test_lengths_are_those_of_the_files(tmp_path: Path) -> None:
     shown = write_numbered(tmp_path / "a.mp4", "constant", 100, 320, 180)
     (tmp_path / "b.mp4").write_text("no video")
     one, none = lengths(find_sources([str(tmp_path)]), 30)
-    assert none is None
+    assert none.seconds == 0
     assert one.seconds == pytest.approx(float(shown[-1].time) + 0.04, abs=0.05)
     assert one.pixels_per_second == pytest.approx(320 * 180 * 25)
 
