@@ -20,21 +20,31 @@ from schemas.reasons import Stage
 from schemas.tables import TABLES
 from tests.builds import build_vico, data_bytes, journal, rows
 from tests.one_prefect import builder
+from tests.scripted_films import scripted_film
 
-CHOICES = ("--clip-seconds", "4", "--buckets", "4", "--test-share", "0")
 GUESSER = BuiltInGuesser(({}, {}), {"order_events": 0.0})
 """Frozen with every output here: it has learned nothing, and is sure that the first option is the right one."""
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders a and b with two tiny videos each; one of b is broken."""
+    """Folders a and b with two tiny videos each, one of b broken, and words.jsonl with an event for every clip."""
     folder = tmp_path_factory.mktemp("videos")
+    words = []
     for seed, name in enumerate(("a/0.mp4", "a/1.mp4", "b/2.mp4")):
         (folder / name).parent.mkdir(exist_ok=True)
-        write_video(replace(sample_script(seed=seed, duration_s=20), width=160, height=90), folder / name)
+        write_video(replace(sample_script(seed=seed, duration_s=32), width=160, height=90), folder / name)
+        events = scripted_film(seed, 8).subject.captions.items()
+        words += [{"video": Path(name).name, "start_s": 4 * clip + 1, "end_s": 4 * clip + 3, "kind": "event",
+                   "text": caption.sentences[0]} for clip, caption in events]
+    (folder / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in words))
     (folder / "b" / "broken.mp4").write_bytes(b"no video")
     return folder
+
+
+def _choices(videos: Path) -> tuple[str | Path, ...]:
+    return ("--captioner", "file", "--captions", videos / "words.jsonl", "--clip-seconds", "4", "--buckets", "4",
+            "--test-share", "0")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +57,7 @@ def built() -> Iterator[Callable[..., None]]:
 def at_once(videos: Path, built: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("at-once") / "out"
     GUESSER.save(out / FILE_NAME)
-    built(videos / "a", videos / "b", "--out", out, *CHOICES)
+    built(videos / "a", videos / "b", "--out", out, *_choices(videos))
     assert any(row["reason"] == "guessed_blind" for row in rows(out, "rejected"))
     return out
 
@@ -81,7 +91,7 @@ def test_a_set_that_grew_is_the_set_made_at_once(
     for path in (videos / "b").iterdir():
         (first / path.name).write_bytes(path.read_bytes())
     GUESSER.save(out / FILE_NAME)
-    built(first, "--out", out, *CHOICES)
+    built(first, "--out", out, *_choices(videos))
     before, seen = _inodes(out), len(journal(out))
     (first / "2.mp4").unlink()
     built(videos / "a", "--out", out)
@@ -94,6 +104,17 @@ def test_a_set_that_grew_is_the_set_made_at_once(
     assert {path.rsplit("/", 1)[1] for path in changed} <= new | {"train-00000.parquet"}  # the tables of one file
     stayed = place(next(row["video_id"] for row in rows(out, "videos") if row["source"] == "2.mp4"))
     assert (stayed in new) == (f"data/frames/{stayed}" in changed)
+
+
+def test_the_other_order_gives_the_same_files(
+    videos: Path, at_once: Path, built: Callable[..., None], tmp_path: Path
+) -> None:
+    """First a, then b, with two workers and the captions named once more."""
+    out = tmp_path / "out"
+    GUESSER.save(out / FILE_NAME)
+    built(videos / "a", "--out", out, *_choices(videos))
+    built(videos / "b", "--out", out, "--workers", "2", "--captions", videos / "words.jsonl")
+    assert _files(out) == _files(at_once)
 
 
 def place(video_id: str) -> str:
@@ -171,8 +192,10 @@ def test_a_forgotten_video_is_in_no_table_and_stays_out(
     built(videos / "a", copy, "--out", out)
     for table in TABLES:
         assert not any(gone in str(row) for row in rows(out, table)), table
-    assert [row["source"] for row in rows(out, "videos")].count("1.mp4") == 1
-    assert len(rows(out, "videos")) == 2
+    GUESSER.save(tmp_path / "never" / FILE_NAME)
+    built(videos / "a" / "1.mp4", videos / "b", "--out", tmp_path / "never", *_choices(videos))
+    assert _files(out) == _files(tmp_path / "never")
+    assert {row["source"] for row in rows(out, "videos")} == {"1.mp4", "2.mp4"}
 
 
 def test_status_of_a_finished_build_and_of_none(
