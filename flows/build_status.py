@@ -1,7 +1,7 @@
 """How far a build is: what `build-vico --status` prints. Read from the journal and the lock; nothing is started."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from schemas.reasons import Stage
 
 _BEGAN = b'"event": "began"'
 _BLOCK = 1 << 20
+_MOST_NAMES = 5
 
 
 class NothingBuiltError(Exception):
@@ -78,8 +79,18 @@ def as_text(status: BuildStatus, out: Path) -> str:
              f"{status.left} left{to_go}"]
     lines += [f"  {stage:10} {source}  {share:.0%}" for source, (stage, share) in sorted(status.running.items())]
     lines += [f"  rejected   {reason}: {count}" for reason, count in sorted(status.rejected.items())]
-    lines += [f"  left       {source}: {why}" for source, why in sorted(status.waiting.items())]
+    lines += [f"  left       {why}: {names}" for why, names in _by_reason(status.waiting)]
     return "\n".join(lines)
+
+
+def _by_reason(waiting: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each reason with the first names of those that are left for it."""
+    names: dict[str, list[str]] = {}
+    for source, why in sorted(waiting.items()):
+        names.setdefault(why, []).append(source)
+    for why, some in names.items():
+        more = f" and {len(some) - _MOST_NAMES} more" if len(some) > _MOST_NAMES else ""
+        yield why, ", ".join(some[:_MOST_NAMES]) + more
 
 
 def as_json(status: BuildStatus) -> str:

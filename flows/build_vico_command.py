@@ -41,7 +41,11 @@ class BuildVicoChoices(BuildConfig):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    try:
+        code = run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # while it starts, or ends; in between `ctrl_c` listens
+        code = _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -169,8 +173,6 @@ def _build(choices: BuildVicoChoices) -> int:
         if not (is_no_room(error) or is_full(out)):
             raise
         return _no_room(out)
-    except KeyboardInterrupt:
-        return _complain("stopped. What is finished is kept; the same command goes on.", STOPPED)
     left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished}."
     if result.manifest is None:
         return _complain(f"{left}\nWhat is finished is kept; the same command goes on.", STOPPED)

@@ -16,6 +16,7 @@ from pipeline.video_stages import Workshop, caption, clue, decode, decode_plante
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.records import Source
+from tests.killing import CONFIG
 
 
 def run_stages(
@@ -45,9 +46,7 @@ def run_stages(
 
 def main(videos: Path, out: Path, url: str) -> None:
     """A build of a folder as a process that is quick to start, for tests that kill it: all stages, then the shards."""
-    config = BuildConfig(
-        captioner="served", orderer="served", caption_urls=[url], caption_model="m", shuffled_share=1,
-        caption_frames=2, clip_seconds=4, buckets=4, request_seconds=5, picture_questions=0, blind="built-in")
+    config = BuildConfig(caption_urls=[url], **CONFIG)
     store = WorkStore(out)
     store.sweep()
     journal = Journal(store.root)

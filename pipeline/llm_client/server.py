@@ -102,7 +102,7 @@ class Server:
         """A request sent then met trouble."""
         self.limit.went_wrong(sent_at, now)
         if trouble.retry_after_s is not None:
-            self.closed_until = max(self.closed_until, now + min(trouble.retry_after_s, _LONGEST_RETRY_AFTER_S))
+            self.closed_until = max(self.closed_until, now + trouble.retry_after_s)
         if trouble.what == "429":
             return  # busy, not dead
         self._failures += 1
@@ -136,11 +136,14 @@ def _path(base_url: str, path: str) -> str:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or a date."""
+    """Seconds that a Retry-After header asks for: a number, or a date, which means little where a clock is wrong."""
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         date = email.utils.parsedate_tz(value)
-        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+        if date is None:
+            return None
+        seconds = email.utils.mktime_tz(date) - time.time()
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)

@@ -230,4 +230,4 @@ def test_status_counts_what_is_under_way_though_the_clock_jumps(
     assert status.rejected == {"not_a_video": 1}
     assert 0 <= status.ran_s < 60
     assert "broken off" in as_text(status, tmp_path)
-    assert "three: the budget is spent" in as_text(status, tmp_path)
+    assert "the budget is spent: three" in as_text(status, tmp_path)

@@ -1,6 +1,5 @@
 """Whatever a build is killed by, and wherever it then stands, the next one ends with the bytes of an unbroken one."""
 
-import contextlib
 import errno
 import json
 import os
@@ -8,35 +7,36 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from flows.build_status import read_status
 from pipeline.no_room import is_no_room
-from pipeline.sample_videos import sample_script, write_video
 from pipeline.work_store import WorkStore
-from tests.builds import COMMAND, built, clean_environment, data_bytes, journal, rows, running
+from tests.builds import COMMAND, built, clean_environment, data_bytes, journal, rows
 from tests.fault_server import FaultServer
+from tests.killing import (
+    CONFIG,
+    VIDEOS,
+    as_flags,
+    kill,
+    none_left,
+    outputs,
+    stages_command,
+    start,
+    tiny_videos,
+    wait_until,
+)
 
-VIDEOS = 3
-# The fault server knows captions and orders only.
-CHOICES = ("--captioner", "served", "--orderer", "served", "--caption-model", "m", "--shuffled-share", "1",
-           "--caption-frames", "2", "--clip-seconds", "4", "--buckets", "4", "--request-seconds", "5",
-           "--picture-questions", "0", "--blind", "built-in")
+CHOICES = as_flags(CONFIG)
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny videos, five clips each."""
-    folder = tmp_path_factory.mktemp("videos")
-    for seed in range(VIDEOS):
-        write_video(replace(sample_script(seed=seed, duration_s=20), width=160, height=90), folder / f"{seed}.mp4")
-    return folder
+    return tiny_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(scope="module")
@@ -52,66 +52,36 @@ def unbroken(videos: Path, server: FaultServer, tmp_path_factory: pytest.TempPat
     return out
 
 
-def _outputs(out: Path) -> dict[str, object]:
-    """All that a reader sees, but for the seconds that the model server happened to take."""
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    for row in manifest["served"]["usage"]:
-        del row["seconds"]
-    return data_bytes(out) | {"views.sql": (out / "views.sql").read_bytes(), "manifest.json": manifest}
-
-
-def _start(*command: str | os.PathLike[str], **more: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [os.fspath(word) for word in command], env=clean_environment(**more), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        cwd=Path(__file__).parents[2])
-
-
-def _wait_until(process: subprocess.Popen, what: object, seconds: float = 150) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def _kill(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-
-
 def test_killed_at_random_moments(
     videos: Path, server: FaultServer, unbroken: Path, tmp_path: Path, long_tests: bool
 ) -> None:
-    """The stages and the gathering of shards, in a process without Prefect, which would take most of the time.
+    """The stages and the gathering of shards, without Prefect; moments are spread over what an unbroken run takes.
 
-    Moments are spread over what an unbroken run took; the data set is removed from time to time, as there is little
-    to kill when all is done.
+    After four kills each output is finished and compared, and the next one begun, as there is little to kill when all
+    is done.
     """
     kills, dice = (50 if long_tests else 8), random.Random(9)
-    out, command = tmp_path / "out", [sys.executable, "-m", "tests.stages", str(videos)]
-    timed = _start(*command, str(tmp_path / "timed"), server.url)
+    timed = start(*stages_command(videos, tmp_path / "timed", server.url))
     began = time.monotonic()
-    _wait_until(timed, (tmp_path / "timed" / ".work" / "journal.jsonl").exists)
+    wait_until(timed, (tmp_path / "timed" / ".work" / "journal.jsonl").exists)
     ready_s = time.monotonic() - began
     assert timed.wait(200) == 0, timed.stderr.read()
     timed.communicate()
-    whole_s = time.monotonic() - began
-    expected = _outputs(tmp_path / "timed")
+    works_s = time.monotonic() - began - ready_s
+    expected = outputs(tmp_path / "timed")
     assert {name: data for name, data in expected.items() if name.startswith("data/")} == data_bytes(unbroken)
     killed_in = set()
-    for number in range(kills):
-        if number % 4 == 3:
-            shutil.rmtree(out, ignore_errors=True)
-        process = _start(*command, str(out), server.url)
-        time.sleep(ready_s * 0.8 + dice.random() * (whole_s - ready_s) * 0.7)
-        _kill(process)
+    for number in range(1, kills + 1):
+        out = tmp_path / f"out-{(number - 1) // 4}"
+        process = start(*stages_command(videos, out, server.url))
+        time.sleep(ready_s * 0.8 + dice.random() * works_s * 0.7)
+        kill(process)
         killed_in |= {path.name.split("-")[0] for path in (out / ".work" / "scratch").glob("*")}
-    final = subprocess.run([*command, str(out), server.url], env=clean_environment(), capture_output=True, text=True,
-                           cwd=Path(__file__).parents[2], timeout=300, check=False)
-    assert final.returncode == 0, final.stderr
-    assert _outputs(out) == expected
+        if number % 4 == 0 or number == kills:
+            final = start(*stages_command(videos, out, server.url))
+            words = final.communicate(timeout=300)[1]
+            assert final.returncode == 0, words
+            assert outputs(out) == expected
     assert killed_in, "no kill came while anything was written"
 
 
@@ -122,25 +92,25 @@ def test_commands_killed_with_their_parts_and_told_to_stop(
     out, dice = tmp_path / "out", random.Random(4)
     command = [COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url]
     for number in range(10 if long_tests else 1):
-        process = _start(*command)
+        process = start(*command)
         seen = len(journal(out))
-        _wait_until(process, lambda seen=seen, least=1 + number: len(journal(out)) > seen + least)
+        wait_until(process, lambda seen=seen, least=1 + number: len(journal(out)) > seen + least)
         time.sleep(dice.uniform(0, 1))
-        _kill(process)
-        assert _none_left(process.pid)
+        kill(process)
+        assert none_left(process.pid)
     _check_once(out, command)
     _check_twice(out, command)
     _check_server_killed(out, command)
     built(*command[1:])
-    assert _outputs(out) == _outputs(unbroken)
+    assert outputs(out) == outputs(unbroken)
 
 
 def _check_once(out: Path, command: list) -> None:
     """What is in hand is finished, nothing else is begun, and the words say how to go on."""
     seen = len(journal(out))
     shutil.rmtree(out / ".work" / "decode", ignore_errors=True)
-    process = _start(*command)
-    _wait_until(process, lambda: any(line["event"] == "started" for line in journal(out)[seen:]))
+    process = start(*command)
+    wait_until(process, lambda: any(line["event"] == "started" for line in journal(out)[seen:]))
     os.killpg(process.pid, signal.SIGINT)
     told = len(journal(out))
     words = process.communicate(timeout=120)[1]
@@ -159,8 +129,8 @@ def _check_once(out: Path, command: list) -> None:
 
 def _check_twice(out: Path, command: list) -> None:
     seen = len(journal(out))
-    process = _start(*command)
-    _wait_until(process, lambda: any(line["event"] == "started" for line in journal(out)[seen:]))
+    process = start(*command)
+    wait_until(process, lambda: any(line["event"] == "started" for line in journal(out)[seen:]))
     for _ in range(2):
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.05)
@@ -168,14 +138,14 @@ def _check_twice(out: Path, command: list) -> None:
     words = process.communicate(timeout=60)[1]
     assert process.returncode == 4, words
     assert time.monotonic() - began < 30
-    assert _none_left(process.pid)
+    assert none_left(process.pid)
 
 
 def _check_server_killed(out: Path, command: list) -> None:
     """Prefect's server dies under a build, which ends by itself, neither hanging nor saying it is done."""
     seen = len(journal(out))
-    process = _start(*command)
-    _wait_until(process, lambda: any(line["event"] == "began" for line in journal(out)[seen:]))
+    process = start(*command)
+    wait_until(process, lambda: any(line["event"] == "began" for line in journal(out)[seen:]))
     found = subprocess.run(["ps", "-A", "-o", "pid=,sess=,args="], text=True, capture_output=True, check=True).stdout
     server, = [int(line.split()[0]) for line in found.splitlines()
                if line.split()[1] == str(process.pid) and "temporary_prefect_server" in line]
@@ -183,23 +153,16 @@ def _check_server_killed(out: Path, command: list) -> None:
     words = process.communicate(timeout=200)[1]
     assert process.returncode in (1, 4), words[-2000:]
     assert "the same command goes on" in words
-    assert _none_left(process.pid)
-
-
-def _none_left(session: int) -> bool:
-    deadline = time.monotonic() + 20
-    while running(session) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return not running(session)
+    assert none_left(process.pid)
 
 
 def test_two_started_at_once(videos: Path, server: FaultServer, unbroken: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    both = [_start(COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url) for _ in range(2)]
+    both = [start(COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url) for _ in range(2)]
     words = [process.communicate(timeout=300)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 2], words
     assert any("another run (process" in said for said in words)
-    assert _outputs(out) == _outputs(unbroken)
+    assert outputs(out) == outputs(unbroken)
 
 
 # ---- Disks
@@ -238,7 +201,7 @@ def test_a_full_disk_stops_the_build_and_loses_nothing(
     assert not (out / "manifest.json").exists()
     shutil.rmtree(out / ".work" / "prefect", ignore_errors=True)
     built(videos, "--out", out, *CHOICES, "--caption-urls", server.url)
-    assert _outputs(out) == _outputs(unbroken)
+    assert outputs(out) == outputs(unbroken)
 
 
 def test_a_read_only_output_is_refused(videos: Path, tmp_path: Path) -> None:
@@ -303,9 +266,9 @@ def test_a_model_server_that_dies_costs_what_was_in_flight(
 ) -> None:
     out = tmp_path / "out"
     with FaultServer(delay_s=(0.2, 0.5)) as server:
-        process = _start(COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url,
+        process = start(COMMAND, videos, "--out", out, *CHOICES, "--caption-urls", server.url,
                          "--give-up-seconds", "3", "--requests-in-flight", "2")
-        _wait_until(process, lambda: len(server.seen) > 4)
+        wait_until(process, lambda: len(server.seen) > 4)
     words = process.communicate(timeout=100)[1]
     assert process.returncode == 4, words
     assert "the same command goes on" in words

@@ -2,89 +2,35 @@
 
 import json
 import os
+import random
 import shutil
-import socket
+import signal
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from flows.bare_deployment_name import full_name
+from flows.build_status import read_status
+from pipeline.output_lock import running_build
 from pipeline.sample_videos import sample_script, write_captions, write_video
-
-REPOSITORY = Path(__file__).parents[2]
-PREFECT = Path(sys.executable).with_name("prefect")
-
-
-class Prefect:
-    """A server and a worker, and a way to run Prefect's command against them."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/api"
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
-            "PREFECT_HOME": str(home), "PREFECT_API_URL": self.url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1"}
-        self.home = home
-        self.processes: list[subprocess.Popen] = []
-
-    def start(self, *arguments: str) -> None:
-        log = (self.home / f"{arguments[0]}.log").open("wb")
-        self.processes.append(subprocess.Popen(
-            [PREFECT, *arguments], env=self.environment, cwd=REPOSITORY, stdout=log, stderr=log))
-
-    def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [PREFECT, "--no-prompt", *arguments], env=self.environment, cwd=REPOSITORY, capture_output=True, text=True,
-            timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr + self.logs()
-        return done.stdout
-
-    def logs(self) -> str:
-        return "".join(path.read_text(errors="replace")[-3000:] for path in self.home.glob("*.log"))
-
-    def ask(self, path: str, body: dict) -> list[dict]:
-        request = urllib.request.Request(
-            f"{self.url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.2)
-        raise TimeoutError(self.logs())
-
-    def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in reversed(self.processes):
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+from tests.builds import data_bytes, journal
+from tests.fault_server import FaultServer
+from tests.killing import CONFIG, stages_command, start, tiny_videos, wait_until
+from tests.prefect_server import PREFECT, REPOSITORY, Prefect
 
 
 @pytest.fixture(scope="module")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     prefect = Prefect(tmp_path_factory.mktemp("prefect"))
-    prefect.start("server", "start", "--host", "127.0.0.1", "--port", str(prefect.port), "--no-ui")
     try:
-        prefect.wait_until_healthy()
+        prefect.serve()
         prefect.run("work-pool", "create", "local", "--type", "process")
         prefect.run("deploy", "--all")
-        prefect.start("worker", "start", "--pool", "local", "--type", "process")
+        prefect.start_worker()
         yield prefect
     finally:
         prefect.stop()
@@ -148,3 +94,49 @@ def test_bare_name_is_only_taught_in_this_repository(prefect: Prefect, tmp_path:
         text=True, timeout=120)
     assert done.returncode != 0
     assert "Invalid deployment name format" in done.stdout + done.stderr
+
+
+def test_killed_workers_servers_and_runs_lose_nothing(prefect: Prefect, tmp_path: Path, long_tests: bool) -> None:
+    """Whatever is killed, the run ends soon, and the same deployment run goes on to the bytes of an unbroken build."""
+    videos, out, dice = tiny_videos(tmp_path / "videos"), tmp_path / "out", random.Random(3)
+    server, worker = prefect.processes[:2]
+    with FaultServer(delay_s=(0.05, 0.4)) as models:
+        unbroken = start(*stages_command(videos, tmp_path / "unbroken", models.url))
+        words = unbroken.communicate(timeout=300)[1]
+        assert unbroken.returncode == 0, words
+        run = ("deployment", "run", "build-vico", "--param", f"sources={json.dumps([str(videos)])}",
+               "--param", f"out={json.dumps(str(out))}",
+               "--param", f"config={json.dumps(CONFIG | {'caption_urls': [models.url]})}")
+        for number in range(12 if long_tests else 3):
+            lines = len(journal(out))
+            prefect.run(*run)
+            least = lines + dice.randrange(5, 25)
+            wait_until(worker, lambda least=least: len(journal(out)) >= least)
+            match ("worker and run", "server", "worker", "run")[number % 4]:
+                case "worker and run":
+                    os.killpg(worker.pid, signal.SIGKILL)
+                    worker = _started_again(worker, prefect.start_worker)
+                case "worker":
+                    os.kill(worker.pid, signal.SIGKILL)
+                    worker = _started_again(worker, prefect.start_worker)
+                case "server":
+                    os.killpg(server.pid, signal.SIGKILL)
+                    server = _started_again(server, prefect.serve)
+                case "run":
+                    os.kill(running_build(out), signal.SIGKILL)
+            _wait_until_idle(out)
+        prefect.run(*run, "--watch")
+    assert data_bytes(out) == data_bytes(tmp_path / "unbroken")
+    assert read_status(out).finished
+
+
+def _started_again(killed: subprocess.Popen, again: Callable[[], subprocess.Popen]) -> subprocess.Popen:
+    killed.wait()
+    return again()
+
+
+def _wait_until_idle(out: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while running_build(out) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -21,6 +21,7 @@ from pipeline.llm_client import (
     ServersDownError,
 )
 from pipeline.llm_client.adaptive_limit import AdaptiveLimit
+from pipeline.llm_client.server import _retry_after
 from tests.fault_server import KINDS, FaultServer
 
 KEY = "sk-planted-5f2c"
@@ -79,6 +80,13 @@ def test_every_trouble_is_retried_until_it_goes_well(kind: str) -> None:
         troubles = sum(count for what, count in client.counts.items() if what not in ("sent", "answered"))
         assert client.counts["answered"] == 12
         assert client.counts["sent"] == 12 + troubles == len(server.seen)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [
+    ("2", 2.0), ("-1", 0.0), ("1e9", 600.0), ("Fri, 31 Dec 2100 23:59:59 GMT", 600.0),
+    ("Sat, 01 Jan 2000 00:00:00 GMT", 0.0), ("soon", None), (None, None)])
+def test_no_clock_makes_anyone_wait_for_hours(said: str | None, seconds: float | None) -> None:
+    assert _retry_after(said) == seconds
 
 
 def test_retry_after_is_honoured_for_the_whole_server() -> None:
