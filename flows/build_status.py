@@ -74,8 +74,9 @@ def as_text(status: BuildStatus, out: Path) -> str:
         head = f"the last build was broken off after {_duration(status.ran_s)}; the same command goes on"
     rejected = sum(status.rejected.values())
     to_go = "" if status.to_go_s is None else f"; about {_duration(status.to_go_s)} to go"
+    begun = "running" if status.process is not None else "begun"
     lines = [f"{out}: {head}",
-             f"{status.done} of {status.sources} sources done, {len(status.running)} running, {rejected} rejected, "
+             f"{status.done} of {status.sources} sources done, {len(status.running)} {begun}, {rejected} rejected, "
              f"{status.left} left{to_go}"]
     lines += [f"  {stage:10} {source}  {share:.0%}" for source, (stage, share) in sorted(status.running.items())]
     lines += [f"  rejected   {reason}: {count}" for reason, count in sorted(status.rejected.items())]

@@ -25,7 +25,15 @@ from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.build_request import with_fixed_buckets, write_request
 from pipeline.captioner_file import describe_files
 from pipeline.captions import make_captioner
-from pipeline.catalogue import Catalogue, address, forget, read_catalogue, write_catalogue
+from pipeline.catalogue import (
+    Catalogue,
+    address,
+    forget,
+    read_catalogue,
+    read_under_way,
+    write_catalogue,
+    write_under_way,
+)
 from pipeline.exclusion import load_exclusion
 from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
@@ -131,7 +139,7 @@ def build_vico(
 
     Args:
         sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet); what earlier
-            builds of the output were made from is always among them.
+            builds of the output were made from is always among them. None: those of a build that was broken off.
         out: the output folder; a build that was stopped there is continued.
         config: everything that can be chosen.
         rebuild: a stage that is done again, with all that follow it.
@@ -161,11 +169,13 @@ def build_vico(
         if rebuild is not None:
             drop_from_stage(store, rebuild)
         catalogue = read_catalogue(store.root)
+        named = named or read_under_way(store.root)
         found = catalogue.with_new(named)
         is_remote = any(source.url is not None for source in found)
         journal = Journal(store.root)
         journal.say("began", "run", "data set")
         write_request(store.root, config)
+        write_under_way(store.root, named)
         fetching = running.enter_context(Fetching(config, store, journal)) if is_remote else None
         shop = Workshop(
             config, store, journal, workers, make_captioner(config, models), models, fetching,

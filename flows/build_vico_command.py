@@ -110,7 +110,7 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.sources import SourceError, find_sources
 
     work = Path(choices.out) / ".work"
-    if not choices.sources and not (work / "catalogue.jsonl").is_file():
+    if not choices.sources and not any((work / f"{name}.jsonl").is_file() for name in ("catalogue", "under_way")):
         return "name at least one video, folder or list; build-vico --help shows how"
     try:
         if choices.sources:

@@ -94,7 +94,7 @@ def _show_status(argv: Sequence[str]) -> int:
 def _explain(argv: Sequence[str]) -> int:
     from pipeline.build_request import BucketsFixedError, inherited_choices, with_fixed_buckets
     from pipeline.captioner_file import CaptionFileError
-    from pipeline.catalogue import read_catalogue
+    from pipeline.catalogue import read_catalogue, read_under_way
     from pipeline.exclusion import ExclusionListError
     from pipeline.explain import Explainer
     from pipeline.sources import SourceError, find_sources
@@ -111,7 +111,7 @@ def _explain(argv: Sequence[str]) -> int:
         return _complain(f"nothing was built in {out}; name sources to see what building them would do")
     catalogue = read_catalogue(work)
     try:
-        sources = catalogue.with_new(find_sources(choices.sources) if choices.sources else [])
+        sources = catalogue.with_new(find_sources(choices.sources) if choices.sources else read_under_way(work))
         explainer = Explainer(with_fixed_buckets(choices, work), out, catalogue)
     except (SourceError, CaptionFileError, ExclusionListError, BucketsFixedError) as error:
         return _complain(str(error))

@@ -1,10 +1,11 @@
 """What a data set is made of: every source of every build of an output, and the videos that are kept out of it.
 
     OUT/.work/catalogue.jsonl   a source a line, with the id of its video where that is known
+    OUT/.work/under_way.jsonl   the sources of a build that has not come to its end
     OUT/.work/forgotten.json    ids of videos that were taken out
 
 A build works on what it is told and on what is listed here, so a data set grows by naming what is new. The addresses
-may hold secrets: only the owner may read the catalogue.
+may hold secrets: only the owner may read them.
 """
 
 import json
@@ -50,9 +51,7 @@ def read_catalogue(work: Path) -> Catalogue:
     Args:
         work: the folder OUT/.work.
     """
-    path = work / "catalogue.jsonl"
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    known = [_LINE.validate_python(json.loads(line)) for line in lines]
+    known = _read_lines(work / "catalogue.jsonl")
     return Catalogue(
         {address(source): source for source, _ in known},
         {address(source): video_id for source, video_id in known if video_id},
@@ -60,11 +59,30 @@ def read_catalogue(work: Path) -> Catalogue:
 
 
 def write_catalogue(work: Path, sources: Iterable[Source], video_ids: Mapping[str, str]) -> None:
-    """Remember the sources of an output, and the ids of their videos by address."""
+    """Remember the sources of an output, and the ids of their videos by address: none is under way any more."""
+    _write_lines(work / "catalogue.jsonl", [(source, video_ids.get(address(source))) for source in sources])
+    (work / "under_way.jsonl").unlink(missing_ok=True)
+
+
+def read_under_way(work: Path) -> list[Source]:
+    """What the last build was told to add, where it has not come to its end."""
+    return [source for source, _ in _read_lines(work / "under_way.jsonl")]
+
+
+def write_under_way(work: Path, sources: Iterable[Source]) -> None:
+    """Remember what a build is told to add, so that the next one need not be told again."""
+    _write_lines(work / "under_way.jsonl", [(source, None) for source in sources])
+
+
+def _read_lines(path: Path) -> list[tuple[Source, str | None]]:
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return [_LINE.validate_python(json.loads(line)) for line in lines]
+
+
+def _write_lines(path: Path, lines: Iterable[tuple[Source, str | None]]) -> None:
     # json, not pydantic: a file name may be any bytes, which only escapes can hold.
-    lines = [json.dumps(_LINE.dump_python((source, video_ids.get(address(source))), mode="json")) + "\n"
-             for source in sources]
-    write_file(work / "catalogue.jsonl", "".join(lines).encode(), mode=0o600)
+    text = "".join(json.dumps(_LINE.dump_python(line, mode="json")) + "\n" for line in lines)
+    write_file(path, text.encode(), mode=0o600)
 
 
 def forget(work: Path, video_ids: Iterable[str]) -> None:
