@@ -55,7 +55,7 @@ def start(*command: str | os.PathLike[str], **more: str) -> subprocess.Popen:
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=_ROOT)
 
 
-def wait_until(process: subprocess.Popen, what: Callable[[], object], seconds: float = 150) -> None:
+def wait_until(process: subprocess.Popen, what: Callable[[], object], seconds: float = 300) -> None:
     """Wait until something is so, while a process runs."""
     deadline = time.monotonic() + seconds
     while not what():
