@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.build_request import read_request
 from pipeline.journal import read_journal
 from pipeline.output_lock import running_build
 from schemas.reasons import Stage
@@ -60,7 +61,8 @@ def read_status(out: Path) -> BuildStatus:
         ran_s=lines[-1]["ran_s"] if lines else 0.0, sources=0, done=0)
     worked_on = _follow(status, lines)
     if process is not None:
-        status.to_go_s = _time_to_go(status, worked_on)
+        is_served = read_request(out / ".work").get("captioner") == "served"
+        status.to_go_s = _time_to_go(status, worked_on, Stage.CAPTIONS if is_served else Stage.DECODE)
     return status
 
 
@@ -151,10 +153,12 @@ def _follow(status: BuildStatus, lines: list[dict[str, Any]]) -> set[str]:
     return worked_on
 
 
-def _time_to_go(status: BuildStatus, worked_on: set[str]) -> float | None:
-    """As long for each source as it took so far; decoding counts by its share, being nearly all of the work."""
-    under_way = sum(share if stage == Stage.DECODE else float(stage not in (Stage.FETCH, Stage.PROBE))
-                    for stage, share in status.running.values())
+def _time_to_go(status: BuildStatus, worked_on: set[str], slowest: Stage) -> float | None:
+    """As long for each source as it took so far; one that is under way counts by its share of the slowest stage."""
+    stages = list(Stage)
+    under_way = sum(
+        share if stage == slowest else float(stages.index(Stage(stage)) > stages.index(slowest))
+        for stage, share in status.running.values())
     through = len(worked_on) + under_way
     if through <= 0:
         return None

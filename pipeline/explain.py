@@ -17,7 +17,7 @@ from pipeline import blind_guesser, video_stages
 from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.bucket_shards import bucket_inputs, into_buckets
 from pipeline.captions import make_captioner
-from pipeline.catalogue import Catalogue
+from pipeline.catalogue import Catalogue, address
 from pipeline.exclusion import load_exclusion
 from pipeline.fetch_stage import Fetching
 from pipeline.journal import Event, Journal
@@ -54,11 +54,11 @@ class Explained:
 
 
 class WouldRunError(Exception):
-    """A stage has no product."""
+    """A stage has no product; `why` where its inputs do not tell."""
 
-    def __init__(self, stage: str, inputs: Inputs) -> None:
+    def __init__(self, stage: str, inputs: Inputs, why: str = "") -> None:
         super().__init__(stage)
-        self.stage, self.inputs = stage, inputs
+        self.stage, self.inputs, self.why = stage, inputs, why
 
 
 class _LookingStore(WorkStore):
@@ -139,7 +139,7 @@ class Explainer:
 
     def _all_from(self, first: "WouldRunError", source: Source) -> dict[str, str]:
         first_at = STAGES.index(Stage(first.stage))
-        return {first.stage: self._before.why(first.stage, first.inputs)} | {
+        return {first.stage: first.why or self._before.why(first.stage, first.inputs)} | {
             stage: FOLLOWS + first.stage for stage in STAGES[first_at + 1:]
             if stage is not Stage.PROBE or source.url is None}
 
@@ -177,7 +177,9 @@ class Explainer:
         with Fetching(shop.config, shop.store, shop.journal) as fetching:
             fetched = video_stages.find_fetched(replace(shop, fetching=fetching), source)
         if fetched is None:
-            raise WouldRunError(Stage.FETCH, {})
+            raise WouldRunError(Stage.FETCH, {}, (
+                "its bytes are needed and are not in the cache any more" if address(source) in shop.known_ids
+                else "it was not fetched yet, or is a list, which is read anew each time"))
         with fetched:
             return fetched.source, fetched.video_id
 
@@ -191,8 +193,6 @@ class _Before:
 
     def why(self, stage: str, inputs: Inputs) -> str:
         """Why a product with these inputs is not there."""
-        if not inputs:
-            return "it was not fetched yet, or is a list, or its bytes have left the cache before they were needed"
         earlier = self._of_stage(stage).get(_about(inputs), [])
         if not earlier:
             return "it was not made yet"

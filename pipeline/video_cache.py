@@ -38,13 +38,11 @@ class VideoCache:
     def __init__(self, root: Path, limit_bytes: int) -> None:
         """
         Args:
-            root: the folder, made if need be.
+            root: the folder, made when something is put there.
             limit_bytes: above this size the videos not used for longest are removed, unless they are held.
         """
         self.root, self._limit_bytes = root, limit_bytes
         self._lock = threading.Lock()
-        for name in ("videos", "known", "partial"):
-            (root / name).mkdir(parents=True, exist_ok=True)
 
     def path(self, video_id: str) -> Path:
         """Where a video lies, or would."""
@@ -68,6 +66,7 @@ class VideoCache:
     def partial(self, key: str) -> Iterator[Path]:
         """The folder to fetch an address into; another run that fetches the same one waits."""
         folder = self.root / "partial" / key
+        folder.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.root / "partial" / f"{key}.lock", os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -88,7 +87,7 @@ class VideoCache:
             media.unlink()
             return there
         place = self.path(video_id)
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(media, os.O_RDONLY)
         fcntl.flock(handle, fcntl.LOCK_SH)
         os.fsync(handle)
@@ -100,6 +99,7 @@ class VideoCache:
     def remember(self, key: str, folder: Path) -> Path:
         """Take in what was learnt of an address: a folder, which is gone from where it was."""
         place = self.root / "known" / key
+        place.parent.mkdir(parents=True, exist_ok=True)
         flush_tree(folder)
         shutil.rmtree(place, ignore_errors=True)
         os.rename(folder, place)

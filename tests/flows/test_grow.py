@@ -13,9 +13,12 @@ import pytest
 from flows.build_status import as_text, read_status
 from flows.looks import look
 from pipeline.blind_guesser import FILE_NAME, BuiltInGuesser
+from pipeline.build_request import write_request
 from pipeline.journal import Journal
+from pipeline.output_lock import only_run
 from pipeline.sample_videos import sample_script, write_video
 from pipeline.splits import bucket_of
+from schemas.build_config import BuildConfig
 from schemas.reasons import Stage
 from schemas.tables import TABLES
 from tests.builds import build_vico, data_bytes, journal, rows
@@ -231,3 +234,24 @@ def test_status_counts_what_is_under_way_though_the_clock_jumps(
     assert 0 <= status.ran_s < 60
     assert "broken off" in as_text(status, tmp_path)
     assert "the budget is spent: three" in as_text(status, tmp_path)
+
+
+def test_the_time_to_go_follows_the_slowest_stage(tmp_path: Path) -> None:
+    """Of four videos one is done and one half through its captions, which a served model makes slow; else it is
+    through."""
+    journal = Journal(tmp_path / ".work")
+    journal.say("began", "run", "data set")
+    journal.say("planned", "run", "videos", count=4)
+    journal.say("started", "decode", "one", key="k")
+    journal.say("done", "video", "one")
+    journal.say("started", "captions", "two", key="l")
+    journal.say("progress", "captions", "two", share=0.5)
+    with only_run(tmp_path):
+        plain = read_status(tmp_path)
+        write_request(tmp_path / ".work", BuildConfig(
+            captioner="served", caption_urls=["http://127.0.0.1:9/v1"], caption_model="m"))
+        served = read_status(tmp_path)
+    journal.close()
+    assert plain.to_go_s == pytest.approx(plain.ran_s / 2 * 2)
+    assert served.to_go_s == pytest.approx(served.ran_s / 1.5 * 2.5)
+    assert plain.process == os.getpid()

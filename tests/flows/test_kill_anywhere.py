@@ -85,6 +85,25 @@ def test_killed_at_random_moments(
     assert killed_in, "no kill came while anything was written"
 
 
+JUMPING_CLOCK = """
+import itertools, runpy, time
+clock, jumps = time.time, itertools.cycle([0.0, 3e8, -3e8, 86400.0])
+time.time = lambda: clock() + next(jumps)
+runpy.run_module("tests.stages", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_clock_that_jumps_changes_nothing(
+    videos: Path, server: FaultServer, unbroken: Path, tmp_path: Path
+) -> None:
+    python, _, _, *arguments = stages_command(videos, tmp_path / "out", server.url)
+    process = start(python, "-c", JUMPING_CLOCK, *arguments)
+    words = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, words
+    assert data_bytes(tmp_path / "out") == data_bytes(unbroken)
+    assert all(0 <= line["ran_s"] < 300 for line in journal(tmp_path / "out"))
+
+
 def test_commands_killed_with_their_parts_and_told_to_stop(
     videos: Path, server: FaultServer, unbroken: Path, tmp_path: Path, long_tests: bool
 ) -> None:
