@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from model.evaluation.accuracy import Estimate
 from model.evaluation.frame_policy import FramePolicy
@@ -120,3 +121,7 @@ class Task(ABC):
     @abstractmethod
     def figures(self, rows: Sequence[AnswerRow]) -> list[Figure]:
         """The figures of all answers, the one that is quoted first."""
+
+    def submissions(self, rows: Sequence[AnswerRow]) -> dict[str, Any]:
+        """Files in the benchmark's own form, name to what is written as JSON; most have none."""
+        return {}

@@ -7,6 +7,7 @@ pictures depend on, but for the frame policy.
 import math
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from model.evaluation.frame_policy import FramePolicy
 from pipeline import decode
+from schemas.reasons import Reason
 
 Picture = np.ndarray
 """uint8 [height, width, 3]."""
@@ -114,22 +116,24 @@ class FrameFolder:
     def pictures(self, policy: FramePolicy) -> Iterator[tuple[float, Picture]]:
         """See `Viewing`."""
         files = sorted(self.path.iterdir())
+        if not files:
+            raise decode.UnreadableVideoError(Reason.NO_PICTURE, f"{self.path} holds no frame")
         end_s = min(len(files) / self.fps, math.inf if self.end_s is None else self.end_s)
         for time_s in policy.times(min(self.start_s, end_s), end_s, 1 / self.fps):
             number = min(int(time_s * self.fps + 1e-6), len(files) - 1)
-            yield number / self.fps, np.asarray(Image.open(files[number]).convert("RGB"))
+            yield number / self.fps, read_picture(files[number], str(files[number]))
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """One image, at its own size."""
+    """One image file, at its own size.
+
+    Attributes:
+        video: see `Viewing`; given, because names of files repeat between the folders of a benchmark.
+    """
 
     path: Path
-
-    @property
-    def video(self) -> str:
-        """The file's name, with its folder's: names repeat between the parts of MME."""
-        return f"{self.path.parent.name}/{self.path.name}"
+    video: str
 
     @property
     def is_image(self) -> bool:
@@ -142,4 +146,43 @@ class Still:
 
     def pictures(self, policy: FramePolicy) -> Iterator[tuple[None, Picture]]:
         """The image; the policy is of no matter."""
-        yield None, np.asarray(Image.open(self.path).convert("RGB"))
+        yield None, read_picture(self.path, str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class StillInFile:
+    """One image that lies in the file of the questions.
+
+    Attributes:
+        video: see `Viewing`.
+        data: of an image file of any kind.
+    """
+
+    video: str
+    data: bytes
+
+    @property
+    def is_image(self) -> bool:
+        """Yes."""
+        return True
+
+    def files(self) -> tuple[Path, ...]:
+        """None of its own."""
+        return ()
+
+    def pictures(self, policy: FramePolicy) -> Iterator[tuple[None, Picture]]:
+        """The image; the policy is of no matter."""
+        yield None, read_picture(BytesIO(self.data), self.video)
+
+
+def read_picture(file: Path | BytesIO, name: str) -> Picture:
+    """An image file as uint8 [height, width, 3].
+
+    Raises:
+        pipeline.decode.UnreadableVideoError: it cannot be decoded.
+    """
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise decode.UnreadableVideoError(Reason.UNREADABLE, f"the image {name} cannot be decoded: {error}") from error
