@@ -8,12 +8,13 @@ from model.evaluation.benchmarks import (
     mme,
     mvbench,
     nextqa,
+    nextqa_open,
     video_mme,
     vnbench,
 )
 from model.evaluation.task import Task
 
-_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, mme, mmbench)
+_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, nextqa_open, mme, mmbench)
 
 
 def all_tasks() -> dict[str, Task]:
