@@ -20,9 +20,24 @@ class LabelledTokens:
     column_L: Tensor
     predicted_at_L: Tensor
 
+    def predicted_at(self, labels: Tensor) -> Tensor:
+        """Where a logit is needed: bool, shaped as the labels [batch, ids]."""
+        needed = torch.zeros_like(labels, dtype=torch.bool)
+        needed[self.row_L, self.predicted_at_L] = True
+        return needed
+
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy of each, [L], in float32 at least; `logits` [batch, ids, vocabulary]."""
-        predicted = logits[self.row_L.to(logits.device), self.predicted_at_L.to(logits.device)]
+        """Cross entropy of each, [L], in float32 at least.
+
+        Args:
+            logits: [batch, ids, vocabulary], or those at `predicted_at` alone, [places, vocabulary], row by row.
+            labels: [batch, ids].
+        """
+        if logits.dim() == 2:
+            number = self.predicted_at(labels).flatten().cumsum(0) - 1  # of each place; several may share one
+            predicted = logits[number[self.row_L * labels.shape[1] + self.predicted_at_L].to(logits.device)]
+        else:
+            predicted = logits[self.row_L.to(logits.device), self.predicted_at_L.to(logits.device)]
         wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
         return cross_entropy(wide, labels[self.row_L, self.column_L].to(logits.device), reduction="none")
 

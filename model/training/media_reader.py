@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -41,8 +40,8 @@ def shown_media(
         source: how many frames of a video are shown.
     """
     shown = []
-    videos = table.find(pa.array([f"{root}:{one['video_id']}" for one in media], pa.string()))
-    for one, video in zip(media, videos.tolist(), strict=True):
+    for one in media:
+        video = table.number(f"{root}:{one['video_id']}")
         frames = table.frames_of(video, one["start_s"], one["end_s"], one["frame_indexes"] or ())
         is_video = one["type"] == "video"
         shown.append(Medium(is_video, frames[uniform_indexes(len(frames), source.most_frames)] if is_video else frames))
@@ -88,7 +87,10 @@ class PixelReader:
         if not data:
             raise PictureError(f"{self._name(frame)} holds no picture")
         try:
-            picture = ImageOps.exif_transpose(Image.open(BytesIO(data))).convert("RGB")
+            picture = Image.open(BytesIO(data))
+            ImageOps.exif_transpose(picture, in_place=True)
+            picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+            picture.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise PictureError(f"{self._name(frame)} does not decode: {error}") from error
         said = int(self._table.width[frame]), int(self._table.height[frame])
