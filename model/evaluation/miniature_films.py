@@ -60,7 +60,8 @@ def film_script(seed: int, seconds: int) -> Script:
     """
     rng = Random(seed)
     clips = seconds // CLIP_S
-    looks = _looks_of_clips(clips, rng)
+    while (looks := _looks_of_clips(clips, rng)) is None:
+        pass
     scenes, events = [], []
     for clip, look in enumerate(looks):
         start_s, end_s = float(clip * CLIP_S), float((clip + 1) * CLIP_S)
@@ -70,8 +71,8 @@ def film_script(seed: int, seconds: int) -> Script:
     return Script(float(seconds), SIDE, SIDE, FPS, tuple(scenes), tuple(events))
 
 
-def _looks_of_clips(clips: int, rng: Random) -> list[Look | None]:
-    """What each clip shows."""
+def _looks_of_clips(clips: int, rng: Random) -> list[Look | None] | None:
+    """What each clip shows; None if the last blocks find no colours that are left (rare)."""
     once = rng.sample(SHAPES, _ONCE_IN_A_FILM)
     often = [shape for shape in SHAPES if shape not in once]
     blocks = range(0, clips, BLOCK_CLIPS)
@@ -85,22 +86,22 @@ def _looks_of_clips(clips: int, rng: Random) -> list[Look | None]:
         if block in where_once:
             shapes[0] = where_once[block]
         looks = _coloured(shapes, used, rng)
+        if looks is None:
+            return None
         used.update(looks)
         for clip, look in zip(rng.sample(range(block, block + size), len(looks)), looks, strict=True):
             shown[clip] = look
     return shown
 
 
-def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look]:
-    """A colour for each shape: all different, and none that the shape has had in this film. The last shapes are left
-    out if there is no other way.
-    """
+def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look] | None:
+    """A colour for each shape: all different, and none that the shape has had in this film; None if there are none."""
     colours = rng.sample(COLOURS, len(COLOURS))
     for some in permutations(colours, len(shapes)):
         looks = list(zip(some, shapes, strict=True))
         if not used & set(looks):
             return looks
-    return _coloured(shapes[:-1], used, rng)
+    return None
 
 
 def _scene(start_s: float, end_s: float, look: Look | None, rng: Random) -> Scene:

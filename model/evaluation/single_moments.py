@@ -28,6 +28,10 @@ from schemas.uniform_frames import smallest_budget
 
 DATASET = "moments"
 _OPTIONS, _LETTERS = 4, "ABCD"
+_PARTS = (4, 2, 1)
+"""Needles are sought in quarters and halves of the stretches too: among fewer events to look at seeking is learned
+sooner.
+"""
 _SEEN = ("Which of these moments is to be seen in the video?", "Which of the moments below does the video show?",
          "One of these moments happens in the video. Which?")
 _DESCRIBE = ("Describe what is to be seen in this part of the video.", "What happens in this video? Describe it.")
@@ -48,7 +52,7 @@ def write_single_moments(vico: Path, out: Path, span_seconds: int, describe: boo
     Args:
         vico: what `build-vico` made of miniature films.
         out: the output folder.
-        span_seconds: length of the stretches; beside them the whole film.
+        span_seconds: length of the stretches; beside them the whole film and, for needles, parts of the stretches.
         describe: whether clips are described too.
 
     Returns:
@@ -92,8 +96,9 @@ def _samples(
     video: dict[str, Any], moments: Sequence[Moment], span_seconds: int, describe: bool
 ) -> Iterator[dict[str, Any]]:
     seconds = round(video["duration_s"])
-    spans = [(start, start + span_seconds) for start in range(0, seconds - span_seconds + 1, span_seconds)]
-    for start_s, end_s in dict.fromkeys([*spans, (0, seconds)]):
+    lengths = [*(span_seconds // part for part in _PARTS), seconds]
+    spans = [(start, start + length) for length in lengths for start in range(0, seconds - length + 1, length)]
+    for start_s, end_s in dict.fromkeys(spans):
         rng = Random(f"{video['video_id']} {start_s} {end_s}")
         inside = [moment for moment in moments if start_s <= moment.start_s and moment.end_s <= end_s]
         span = video, start_s, end_s
@@ -103,7 +108,8 @@ def _samples(
             if shapes[shape] == 1:
                 yield _sample(span, moment, "find_colour", f"What colour is the {shape} in the video?",
                               f"{colour.capitalize()}.")
-            yield _which_is_seen(span, moment, inside, rng)
+            if end_s - start_s >= span_seconds:
+                yield _which_is_seen(span, moment, inside, rng)
     for moment in moments if describe else ():
         rng = Random(f"{video['video_id']} {moment.start_s}")
         span = video, moment.start_s, moment.end_s
