@@ -231,7 +231,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         call_inputs.check_media(pixel_values, visual_tokens, self.config)
         sizes = call_inputs.sizes_of_media(call_inputs.crops(pixel_values, visual_tokens, self.config), media_sizes)
         streams = self._streams(input_ids, samples, sizes, ratio, question_ids)
-        check_labels(labels, input_ids, logits_to_keep)
+        check_labels(labels, input_ids, bool(logits_to_keep) or logits_at is not None)
         keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
         caches = self._caches(past_key_values, len(streams), positions, keep)
         columns = input_ids.shape[1]

@@ -75,7 +75,7 @@ def token_loss(
     return labelled_tokens(labels, attention_mask, question_ids).cross_entropy(logits, labels).mean()
 
 
-def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:
+def check_labels(labels: Tensor | None, input_ids: Tensor, some_logits: bool) -> None:
     """Refuse labels that do not fit the ids.
 
     Raises:
@@ -87,7 +87,7 @@ def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) 
         raise ValueError(
             f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
         )
-    if logits_to_keep:
-        raise ValueError("labels need every logit: leave logits_to_keep out")
+    if some_logits:
+        raise ValueError("labels need every logit: leave logits_to_keep and logits_at out")
     if (labels[:, 1:] == IGNORED_LABEL).all():
         raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")
