@@ -6,7 +6,8 @@ the last in-window positions; all keys come here rotated.
 
 * `eager`: scores and softmax written out, step by step. The reading copy.
 * `sdpa` without gradients: each run by itself, merged by log-sum-exp (`attention_kernels.py`).
-* `sdpa` with gradients: short steps are padded and become the batch of one call; long steps have a call each.
+* `sdpa` with gradients: short steps of about the same length become the batch of one call, long steps have a call
+  each (`attention_batches.py`).
 * `flex_attention`: one call over [rows | slots] with a BlockMask made from block indices
   (`attention_flex.py`).
 
@@ -16,21 +17,20 @@ slots of a step, S keys, D head size, B steps in one call.
 # ruff: noqa: N803, N806 (names end in the shape of the tensor)
 
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
+from model.attention_batches import step_batches
 from model.attention_flex import attend_flex
 from model.attention_kernels import attend, merge
 from model.pass_plan import PassPlan, StepSpan
 
 Rows = Sequence[tuple[Tensor, Tensor]]
 """Runs of kept rows in order: keys and values, each [H, P, D]."""
-
-BATCHED_MASK_LIMIT = 1 << 22
-"""Largest mask, in elements, for which the steps of a pass become the batch of one call."""
 
 
 def attend_pass(
@@ -60,10 +60,8 @@ def attend_pass(
         out_NTD = torch.cat([_eager_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
     elif not (torch.is_grad_enabled() and any(t.requires_grad for t in (q_NTD, *own))):
         out_NTD = _merged(q_NTD, own, new, pasts, plan)
-    elif _batched_mask_size(plan, pasts) <= BATCHED_MASK_LIMIT:
-        out_NTD = _batched(q_NTD, own, new, pasts, plan)
     else:
-        out_NTD = torch.cat([_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step) for step in plan.steps], 1)
+        out_NTD = _batched(q_NTD, own, new, pasts, plan)
     return out_NTD.transpose(0, 1).reshape(plan.tokens, -1)
 
 
@@ -154,16 +152,6 @@ def _attend_rows(q_HGLD: Tensor, rows: Rows, scale: float) -> tuple[Tensor, Tens
     return tuple(t.unflatten(1, q_HGLD.shape[1:3]) for t in partial)
 
 
-def _batched_mask_size(plan: PassPlan, pasts: Sequence[Rows]) -> int:
-    longest = max(step.stop - step.start for step in plan.steps)
-    return len(plan.steps) * longest * (longest + _most_rows(plan, pasts))
-
-
-def _most_rows(plan: PassPlan, pasts: Sequence[Rows]) -> int:
-    past_rows = [sum(k.shape[1] for k, _ in rows) for rows in pasts]
-    return max(step.new_stop - step.new_start + past_rows[step.sample] for step in plan.steps)
-
-
 def _batched(
     q_NTD: Tensor,
     own: tuple[Tensor, Tensor],
@@ -171,46 +159,26 @@ def _batched(
     pasts: Sequence[Rows],
     plan: PassPlan,
 ) -> Tensor:
-    """One call with the steps as the batch; steps are padded to the longest, rows to the most that one
-    sees.
-    """
-    if "batched" not in plan.masks:
-        plan.masks["batched"] = _batched_indices(plan, pasts, q_NTD.device)
-    slots_BL, keys_BS, visible_BLS, place_T = plan.masks["batched"]
-    pool_k = torch.cat([*(k for rows in pasts for k, _ in rows), new[0], own[0]], 1)
-    pool_v = torch.cat([*(v for rows in pasts for _, v in rows), new[1], own[1]], 1)
-    groups = q_NTD.shape[0] // own[0].shape[0]
-    q_BNLD = q_NTD[:, slots_BL].transpose(0, 1)
-    k_BNSD, v_BNSD = (pool[:, keys_BS].transpose(0, 1).repeat_interleave(groups, dim=1) for pool in (pool_k, pool_v))
-    out_BNLD = scaled_dot_product_attention(q_BNLD, k_BNSD, v_BNSD, attn_mask=visible_BLS[:, None])
-    return out_BNLD.transpose(0, 1).flatten(1, 2)[:, place_T]
-
-
-def _batched_indices(
-    plan: PassPlan, pasts: Sequence[Rows], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Which slot, which key (of all pasts, new rows and own slots laid end to end), what is visible, where it
-    goes.
-    """
-    past_sizes = [sum(k.shape[1] for k, _ in rows) for rows in pasts]
-    past_starts = [sum(past_sizes[:i]) for i in range(len(past_sizes))]
-    new_start, own_start = sum(past_sizes), sum(past_sizes) + plan.kept_K.shape[0]
-    longest = max(step.stop - step.start for step in plan.steps)
-    rows = _most_rows(plan, pasts)
-    slots_BL = torch.zeros(len(plan.steps), longest, dtype=torch.long)
-    keys_BS = torch.zeros(len(plan.steps), rows + longest, dtype=torch.long)
-    visible_BLS = torch.zeros(len(plan.steps), longest, rows + longest, dtype=torch.bool)
-    place = []
-    for index, step in enumerate(plan.steps):
-        length = step.stop - step.start
-        past, fresh = past_sizes[step.sample], step.new_stop - step.new_start
-        first = past_starts[step.sample]
-        slots_BL[index, :length] = torch.arange(step.start, step.stop)
-        keys_BS[index, :past] = torch.arange(first, first + past)
-        keys_BS[index, past : past + fresh] = torch.arange(step.new_start, step.new_stop) + new_start
-        keys_BS[index, rows : rows + length] = torch.arange(step.start, step.stop) + own_start
-        visible_BLS[index, :, : past + fresh] = True
-        # Padded queries see the step's own slots, so that no row of the softmax is empty.
-        visible_BLS[index, :, rows : rows + length] = torch.ones(longest, length, dtype=torch.bool).tril()
-        place.append(torch.arange(length) + index * longest)
-    return slots_BL.to(device), keys_BS.to(device), visible_BLS.to(device), torch.cat(place).to(device)
+    """Short steps of about the same length in one call, long ones in a call each; see `attention_batches.py`."""
+    if "batches" not in plan.masks:
+        past_sizes = [sum(k.shape[1] for k, _ in rows) for rows in pasts]
+        plan.masks["batches"] = step_batches(plan, past_sizes, q_NTD.device, q_NTD.dtype)
+    wanted = plan.masks["batches"]
+    heads, key_heads, size = q_NTD.shape[0], own[0].shape[0], q_NTD.shape[-1]
+    keys_and_values = [torch.cat((k, v.to(k.dtype)), -1) for k, v in (*chain(*pasts), new, own)]
+    pool = torch.cat([run.transpose(0, 1) for run in keys_and_values]).flatten(1)
+    q_Q = q_NTD.transpose(0, 1).flatten(1).index_select(0, wanted.slot_Q)
+    kv_S = pool.index_select(0, wanted.key_S)
+    q_parts = q_Q.split([batch.steps * batch.slots for batch in wanted.batches])
+    kv_parts = kv_S.split([batch.steps * batch.keys for batch in wanted.batches])
+    outs = []
+    for batch, q, kv in zip(wanted.batches, q_parts, kv_parts, strict=True):
+        q_BNLD = q.view(batch.steps, batch.slots, heads, size).transpose(1, 2)
+        kv_BSHE = kv.view(batch.steps, batch.keys, key_heads, 1, 2 * size)
+        kv_BNSE = kv_BSHE.expand(-1, -1, -1, heads // key_heads, -1).flatten(2, 3).transpose(1, 2)
+        # Under autocast too in the type of what comes in: on a CPU bfloat16 makes the way back twice as slow.
+        with torch.autocast(q.device.type, enabled=False):
+            out_BNLD = scaled_dot_product_attention(q_BNLD, *kv_BNSE.split(size, -1), attn_mask=batch.bias_B1LS)
+        outs.append(out_BNLD.transpose(1, 2).flatten(0, 1))
+    outs += [_sdpa_step(q_NTD, *_keys(step, own, new, pasts), step).transpose(0, 1) for step in wanted.alone]
+    return torch.cat(outs).flatten(1).index_select(0, wanted.place_T).unflatten(1, (heads, size)).transpose(0, 1)

@@ -192,6 +192,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         past_key_values: StreamCaches | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
+        logits_at: Tensor | None = None,
         windows_per_pass: int | str | None = "default",
         positions: Positions = "published",
         return_dict: bool = True,
@@ -213,6 +214,8 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             past_key_values: continue from here; see also `Memory.cache`.
             use_cache: whether to return `past_key_values`; left out: unless gradients are recorded.
             logits_to_keep: logits for the last so many columns only; 0 means all.
+            logits_at: [batch, ids] bool: logits of these ids alone, as [ids, vocabulary], row by row. A trainer needs
+                those of answers only, and all of them would be the largest tensor of a step.
             windows_per_pass: None for one pass over the whole batch; 1 for the window loop. Left to
                 "default": one pass with gradients; without, eight published windows' worth of tokens on a GPU
                 and one elsewhere.
@@ -228,14 +231,20 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
         call_inputs.check_media(pixel_values, visual_tokens, self.config)
         sizes = call_inputs.sizes_of_media(call_inputs.crops(pixel_values, visual_tokens, self.config), media_sizes)
         streams = self._streams(input_ids, samples, sizes, ratio, question_ids)
-        check_labels(labels, input_ids, logits_to_keep)
+        check_labels(labels, input_ids, bool(logits_to_keep) or logits_at is not None)
         keep = use_cache if use_cache is not None else not torch.is_grad_enabled()
         caches = self._caches(past_key_values, len(streams), positions, keep)
         columns = input_ids.shape[1]
         first_column = columns - logits_to_keep if logits_to_keep else 0
-        wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
+        if logits_at is None:
+            wanted = [(kept >= first_column).nonzero().squeeze(1) for kept in samples]
+        else:
+            wanted = [at[kept].nonzero().squeeze(1) for at, kept in zip(logits_at, samples, strict=True)]
         hidden = self._run(streams, wanted, caches, self._reader(pixel_values, visual_tokens), windows_per_pass, keep)
-        logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
+        if logits_at is None:
+            logits = self._logits(hidden, samples, wanted, input_ids.shape, first_column)
+        else:
+            logits = self.lm_head(hidden)
         loss = None if labels is None else token_loss(logits, labels, attention_mask, question_ids)
         for cache, stream in zip(caches.streams, streams, strict=True):
             cache.ratios += stream.ratios

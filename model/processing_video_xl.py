@@ -161,14 +161,14 @@ class VideoXLProcessor(ProcessorMixin):
             raise TypeError(f"a frame must be a uint8 array [height, width, 3], not {found}")
         if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"a frame must have the shape [height, width, 3], not {list(frame.shape)}")
-        image = Image.fromarray(frame)
-        width, height = image.size
+        height, width = frame.shape[:2]
         shorter = min(width, height)
         # The longer side is cut off, not rounded, as in CLIP's preprocessing.
         scaled = int(self.size * width / shorter), int(self.size * height / shorter)
-        image = image.resize(scaled, Image.Resampling.BICUBIC) if scaled != (width, height) else image
+        if scaled != (width, height):
+            frame = np.asarray(Image.fromarray(frame).resize(scaled, Image.Resampling.BICUBIC))
         left, top = (scaled[0] - self.size) // 2, (scaled[1] - self.size) // 2
-        return self._normalised(image.crop((left, top, left + self.size, top + self.size)))
+        return self._normalised(frame[top:top + self.size, left:left + self.size])
 
     def video_pixels(self, frames: Iterable[Any]) -> Tensor:
         """Pixel values [F, 3, S, S] of the frames of one video: uint8 arrays or PIL images.
@@ -194,11 +194,11 @@ class VideoXLProcessor(ProcessorMixin):
                 f"an image must be a PIL image or a uint8 array [height, width, 3], not {type(image).__name__}"
             )
         tiles = image_tiles(image, self.grid_pinpoints, self.size)
-        return torch.stack([self._normalised(tile) for tile in tiles])
+        return torch.stack([self._normalised(np.asarray(tile)) for tile in tiles])
 
-    def _normalised(self, image: Image.Image) -> Tensor:
+    def _normalised(self, picture: np.ndarray) -> Tensor:
         # Channels are brought to the front while they are bytes, and the rest is done in place: a third of the time.
-        pixels = torch.from_numpy(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))).float()
+        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.image_mean, self.image_std))
         return pixels.div_(255).sub_(mean).div_(std)
 

@@ -20,9 +20,24 @@ class LabelledTokens:
     column_L: Tensor
     predicted_at_L: Tensor
 
+    def predicted_at(self, labels: Tensor) -> Tensor:
+        """Where a logit is needed: bool, shaped as the labels [batch, ids]."""
+        needed = torch.zeros_like(labels, dtype=torch.bool)
+        needed[self.row_L, self.predicted_at_L] = True
+        return needed
+
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy of each, [L], in float32 at least; `logits` [batch, ids, vocabulary]."""
-        predicted = logits[self.row_L.to(logits.device), self.predicted_at_L.to(logits.device)]
+        """Cross entropy of each, [L], in float32 at least.
+
+        Args:
+            logits: [batch, ids, vocabulary], or those at `predicted_at` alone, [places, vocabulary], row by row.
+            labels: [batch, ids].
+        """
+        if logits.dim() == 2:
+            number = self.predicted_at(labels).flatten().cumsum(0) - 1  # of each place; several may share one
+            predicted = logits[number[self.row_L * labels.shape[1] + self.predicted_at_L].to(logits.device)]
+        else:
+            predicted = logits[self.row_L.to(logits.device), self.predicted_at_L.to(logits.device)]
         wide = predicted.to(torch.promote_types(torch.float32, predicted.dtype))
         return cross_entropy(wide, labels[self.row_L, self.column_L].to(logits.device), reduction="none")
 
@@ -60,7 +75,7 @@ def token_loss(
     return labelled_tokens(labels, attention_mask, question_ids).cross_entropy(logits, labels).mean()
 
 
-def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) -> None:
+def check_labels(labels: Tensor | None, input_ids: Tensor, some_logits: bool) -> None:
     """Refuse labels that do not fit the ids.
 
     Raises:
@@ -72,7 +87,7 @@ def check_labels(labels: Tensor | None, input_ids: Tensor, logits_to_keep: int) 
         raise ValueError(
             f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
         )
-    if logits_to_keep:
-        raise ValueError("labels need every logit: leave logits_to_keep out")
+    if some_logits:
+        raise ValueError("labels need every logit: leave logits_to_keep and logits_at out")
     if (labels[:, 1:] == IGNORED_LABEL).all():
         raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")

@@ -2,6 +2,7 @@
 
     describe_moment  open             Describe what is to be seen ... -> the caption of a clip, shown alone
     find_colour      open             What colour is the star? -> the needle: one event in a stretch
+    find_shape       open             Which shape is red?
     which_is_seen    multiple_choice  like VICO's: one event of the stretch beside three that are not in it
 
 The data set shares frames with the one it is made from (hard links), so that both show the same pictures.
@@ -26,8 +27,12 @@ from model.training.shard_files import open_table, table_files
 from schemas.tables import with_footer
 from schemas.uniform_frames import smallest_budget
 
-DATASET = "moments"
+DATASET, PARTS_DATASET = "moments", "moments-of-parts"
 _OPTIONS, _LETTERS = 4, "ABCD"
+_PARTS = (4, 2, 1)
+"""Needles are sought in quarters and halves of the stretches too: seeking is learned sooner among fewer events. These,
+and the captions of clips, are the data set `moments-of-parts`.
+"""
 _SEEN = ("Which of these moments is to be seen in the video?", "Which of the moments below does the video show?",
          "One of these moments happens in the video. Which?")
 _DESCRIBE = ("Describe what is to be seen in this part of the video.", "What happens in this video? Describe it.")
@@ -48,7 +53,7 @@ def write_single_moments(vico: Path, out: Path, span_seconds: int, describe: boo
     Args:
         vico: what `build-vico` made of miniature films.
         out: the output folder.
-        span_seconds: length of the stretches; beside them the whole film.
+        span_seconds: length of the stretches; beside them the whole film and, for needles, parts of the stretches.
         describe: whether clips are described too.
 
     Returns:
@@ -92,21 +97,26 @@ def _samples(
     video: dict[str, Any], moments: Sequence[Moment], span_seconds: int, describe: bool
 ) -> Iterator[dict[str, Any]]:
     seconds = round(video["duration_s"])
-    spans = [(start, start + span_seconds) for start in range(0, seconds - span_seconds + 1, span_seconds)]
-    for start_s, end_s in dict.fromkeys([*spans, (0, seconds)]):
+    lengths = [*(span_seconds // part for part in _PARTS), seconds]
+    spans = [(start, start + length) for length in lengths for start in range(0, seconds - length + 1, length)]
+    for start_s, end_s in dict.fromkeys(spans):
         rng = Random(f"{video['video_id']} {start_s} {end_s}")
         inside = [moment for moment in moments if start_s <= moment.start_s and moment.end_s <= end_s]
-        span = video, start_s, end_s
-        shapes = Counter(moment.look[1] for moment in inside)
+        span = video, start_s, end_s, DATASET if end_s - start_s >= span_seconds else PARTS_DATASET
+        times = Counter(word for moment in inside for word in moment.look)
         for moment in inside:
             colour, shape = moment.look
-            if shapes[shape] == 1:
+            if times[shape] == 1:
                 yield _sample(span, moment, "find_colour", f"What colour is the {shape} in the video?",
                               f"{colour.capitalize()}.")
-            yield _which_is_seen(span, moment, inside, rng)
+            if times[colour] == 1:
+                yield _sample(span, moment, "find_shape", f"Which shape is {colour} in the video?",
+                              f"{shape.capitalize()}.")
+            if end_s - start_s >= span_seconds:
+                yield _which_is_seen(span, moment, inside, rng)
     for moment in moments if describe else ():
         rng = Random(f"{video['video_id']} {moment.start_s}")
-        span = video, moment.start_s, moment.end_s
+        span = video, moment.start_s, moment.end_s, PARTS_DATASET
         yield _sample(span, moment, "describe_moment", rng.choice(_DESCRIBE), told(moment.look))
 
 
@@ -120,11 +130,11 @@ def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: R
 
 
 def _sample(
-    span: tuple[dict[str, Any], float, float], moment: Moment, kind: str, question: str, answer: str,
+    span: tuple[dict[str, Any], float, float, str], moment: Moment, kind: str, question: str, answer: str,
     options: Sequence[str] = (), index: int | None = None,
 ) -> dict[str, Any]:
     """A row of `samples`, its conversation worded like VICO's."""
-    video, start_s, end_s = span
+    video, start_s, end_s, dataset = span
     asked, said = question, answer
     if options:
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=True))
@@ -133,7 +143,7 @@ def _sample(
     first = round(moment.start_s - start_s)
     name = f"{video['video_id']} {start_s} {end_s} {kind} {moment.start_s} {question} {options}"
     return {
-        "sample_id": hashlib.sha256(name.encode()).hexdigest()[:32], "dataset": DATASET,
+        "sample_id": hashlib.sha256(name.encode()).hexdigest()[:32], "dataset": dataset,
         "video_id": video["video_id"], "split": video["split"], "kind": kind,
         "format": "multiple_choice" if options else "open", "question": question, "options": list(options),
         "answer": answer, "answer_index": index,

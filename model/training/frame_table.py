@@ -1,5 +1,6 @@
 """Where the stored frames of all videos and images lie: every column of `frames` but the pictures."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class FrameTable:
     """int64 [G + 1]: its first frame."""
     videos: pa.Array
     """[V] names."""
+    video_order: np.ndarray
+    """int64 [V]: their numbers, sorted by name."""
     video_start: np.ndarray
     """int64 [V + 1]: the first frame of each video."""
     t_s: np.ndarray
@@ -45,6 +48,11 @@ class FrameTable:
         """int64: the number of each named video, -1 where it has no frames."""
         places = pc.fill_null(pc.index_in(names, value_set=self.videos), -1)
         return places.to_numpy(zero_copy_only=False).astype(np.int64)
+
+    def number(self, name: str) -> int:
+        """The number of a video that has frames. (`find` goes over all names, which pays for many at a time only.)"""
+        place = bisect_left(self.video_order, name, key=lambda number: self.videos[int(number)].as_py())
+        return int(self.video_order[place])
 
     def frames_of(
         self, video: int, start_s: float | None, end_s: float | None, frame_indexes: Sequence[int]
@@ -104,6 +112,7 @@ def read_frame_table(roots: Sequence[Path]) -> FrameTable:
     return FrameTable(
         files=tuple(files), group_file=np.array(group_file, np.int32), group_number=np.array(group_number, np.int32),
         group_start=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]), videos=names,
+        video_order=pc.array_sort_indices(names).to_numpy().astype(np.int64),
         video_start=np.concatenate([*starts, [total]]).astype(np.int64),
         t_s=_joined(columns["t_s"], np.float64), frame_index=_joined(columns["frame_index"], np.int32),
         width=_joined(columns["width"], np.int32), height=_joined(columns["height"], np.int32))

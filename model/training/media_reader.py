@@ -6,14 +6,19 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from model.processing_video_xl import VideoXLProcessor
 from model.training.frame_table import FrameReader, FrameTable
 from model.training.mixture import MixtureSource
 from schemas.uniform_frames import uniform_indexes
+
+_SPARE_PIXELS = 2
+"""Pictures are decoded to no less than twice the size that is shown; scaled from there they look as from full size."""
+
+_LYING = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
 
 
 class PictureError(Exception):
@@ -41,8 +46,8 @@ def shown_media(
         source: how many frames of a video are shown.
     """
     shown = []
-    videos = table.find(pa.array([f"{root}:{one['video_id']}" for one in media], pa.string()))
-    for one, video in zip(media, videos.tolist(), strict=True):
+    for one in media:
+        video = table.number(f"{root}:{one['video_id']}")
         frames = table.frames_of(video, one["start_s"], one["end_s"], one["frame_indexes"] or ())
         is_video = one["type"] == "video"
         shown.append(Medium(is_video, frames[uniform_indexes(len(frames), source.most_frames)] if is_video else frames))
@@ -74,26 +79,36 @@ class PixelReader:
             PictureError: a picture is missing, does not decode, or has another size than its row says.
             ShardError: a file cannot be read.
         """
-        at = 0
+        at, is_whole = 0, medium.is_video or source.images == "whole"
         for data, frame in zip(self._reader.read(medium.frames), medium.frames, strict=True):
-            picture = self._picture(data, int(frame))
-            if medium.is_video or source.images == "whole":
+            picture = self._picture(data, int(frame), _SPARE_PIXELS * self._processor.size if is_whole else None)
+            if is_whole:
                 crops = self._processor.frame_pixels(np.asarray(picture))[None]
             else:
                 crops = self._processor.image_pixels(picture)
             pixels[at:at + len(crops)] = crops
             at += len(crops)
 
-    def _picture(self, data: bytes | None, frame: int) -> Image.Image:
+    def _picture(self, data: bytes | None, frame: int, side: int | None) -> Image.Image:
+        """Decode a picture, upright and in RGB; a JPEG may come out smaller, but not below `side`, which saves most of
+        the decoding.
+        """
         if not data:
             raise PictureError(f"{self._name(frame)} holds no picture")
         try:
-            picture = ImageOps.exif_transpose(Image.open(BytesIO(data))).convert("RGB")
+            picture = Image.open(BytesIO(data))
+            lies = picture.getexif().get(ExifTags.Base.Orientation) in _LYING
+            size = picture.size[::-1] if lies else picture.size
+            if side is not None:
+                picture.draft("RGB", (side, side))
+            ImageOps.exif_transpose(picture, in_place=True)
+            picture = picture if picture.mode == "RGB" else picture.convert("RGB")
+            picture.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise PictureError(f"{self._name(frame)} does not decode: {error}") from error
         said = int(self._table.width[frame]), int(self._table.height[frame])
-        if picture.size != said:
-            raise PictureError(f"{self._name(frame)} has {picture.size} pixels, its row says {said}")
+        if size != said:
+            raise PictureError(f"{self._name(frame)} has {size} pixels, its row says {said}")
         return picture
 
     def _name(self, frame: int) -> str:

@@ -41,7 +41,7 @@ class LossShare:
         """The batch's part of the step's loss, a scalar; parts of all batches of all ranks add up to it.
 
         Args:
-            logits: [rows, ids, vocabulary].
+            logits: [rows, ids, vocabulary], or those that `tokens.predicted_at` asks for.
             labels: [rows, ids].
             total_of_step: the sum of `total` over the step.
         """

@@ -101,6 +101,7 @@ def _loss(
             question_ids=batch.question_ids,
             ratio=ratios,
             use_cache=False,
+            logits_at=share.tokens.predicted_at(batch.labels).to(ranks.device),
             windows_per_pass=settings.windows_per_pass,
         ).logits
     return share.loss(logits, batch.labels, total)

@@ -155,3 +155,14 @@ def test_vst_parameters_can_begin_as_copies(fresh_model):
     attention = inner.layers[1].self_attn
     assert torch.equal(attention.vst_k_proj.weight, attention.k_proj.weight)
     assert torch.equal(attention.vst_v_proj.bias, attention.v_proj.bias)
+
+
+@pytest.mark.parametrize("windows", [1, None])
+@torch.no_grad()
+def test_logits_of_some_ids_are_those_of_all(double, windows):
+    batch = inputs(samples(), "right")
+    generator = torch.Generator().manual_seed(3)
+    wanted = batch["attention_mask"].bool() & (torch.rand(batch["attention_mask"].shape, generator=generator) < 0.4)
+    some = double(**batch, windows_per_pass=windows, logits_at=wanted).logits
+    assert len(some) == wanted.sum() > 5
+    assert (some - double(**batch, windows_per_pass=windows).logits[wanted]).abs().max() < 1e-10

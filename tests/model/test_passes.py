@@ -88,7 +88,7 @@ def test_long_steps_have_a_call_each(double_model, monkeypatch):
     """The path that real window sizes take in training, forced here by a limit of nothing."""
     inputs = batch()
     expected, gradients = logits_and_gradients(double_model, "eager", 1, inputs, 8)
-    monkeypatch.setattr("model.attention.BATCHED_MASK_LIMIT", 0)
+    monkeypatch.setattr("model.attention_batches.MASK_LIMIT", 0)
     for windows in (1, 2, None):
         logits, found = logits_and_gradients(double_model, "sdpa", windows, inputs, 8)
         assert (logits - expected).abs().max() < 1e-10

@@ -74,6 +74,9 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
         if sample["kind"] == "find_colour":
             shape = sample["question"].split(" is the ")[1].split()[0]
             assert [colour for colour, one in shown.values() if one == shape] == [sample["answer"].lower().strip(".")]
+        elif sample["kind"] == "find_shape":
+            colour = sample["question"].split(" shape is ")[1].split()[0]
+            assert [shape for one, shape in shown.values() if one == colour] == [sample["answer"].lower().strip(".")]
         elif sample["kind"] == "which_is_seen":
             assert [option in shown for option in sample["options"]] == [
                 place == sample["answer_index"] for place in range(4)]

@@ -1,6 +1,7 @@
 """Every sample once per epoch, whatever the workers and ranks, broken off and resumed anywhere."""
 
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageOps
 
 from model.processing_video_xl import VideoXLProcessor
 from model.training.batch import Batch
@@ -301,3 +303,20 @@ def test_no_row_is_seen_twice_more_than_another(rows: int, weight: float, epochs
     for epoch in range(epochs):
         taken.update(rows_of_epoch([np.arange(rows)], [weight], epoch, 1).tolist())
     assert max(taken.values()) - min(taken[row] for row in range(rows)) <= 1
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_much_larger_than_shown_are_decoded_smaller_and_look_alike(tmp_path: Path, orientation: int) -> None:
+    side = PROCESSOR.size
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = orientation
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((16 * side, 12 * side), Image.Resampling.BICUBIC).save(file, "JPEG", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(file))
+    row = frame("film", 0, 0.0, file.getvalue(), upright.size)
+    asked = sample("s", [medium("film", 0, 1)], "<image>\nWhat?", "It.")
+    folder = write_data_set(tmp_path, [asked], [row], frames_per_group=1)
+    shown = next(iter(loader([str(folder)], rows=1))).pixel_values[0]
+    expected = PROCESSOR.frame_pixels(np.asarray(upright))
+    assert (shown - expected).abs().mean() < 0.02 * expected.std()
+    assert not torch.equal(shown, expected), "it was decoded whole"
