@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from flows.looks import add_looks, look
 from pipeline.no_room import is_full, is_no_room
 from schemas.build_config import BuildConfig
-from schemas.choices import ChoiceFileError, read_choices
+from schemas.choices import LOG_JSON, ChoiceFileError, read_choices
 from schemas.reasons import Stage
 
 # Prefect, and all that imports it, is imported inside functions: its settings must be in place first, and
@@ -35,8 +35,7 @@ class BuildVicoChoices(BuildConfig):
         description="do one stage again, and what follows from it")] = None
     forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
         default_factory=list, description="ids of videos to take out of every table and to keep out")
-    log_json: Annotated[bool, Field(
-        description="tell of progress as JSON on stderr, an object a line, in place of bars")] = False
+    log_json: Annotated[bool, Field(description=LOG_JSON)] = False
 
 
 def main(argv: Sequence[str] | None = None) -> None:
