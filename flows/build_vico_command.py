@@ -202,7 +202,9 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         found = manifest["calibration"]
         print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
               f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
-    print(f"in {out}; look at it with: report-vico {out}")
+    page = out / "report" / "index.html"
+    look = page.absolute().as_uri() if page.is_file() else f"report-vico {out} --out FOLDER"
+    print(f"in {out}; look at it: {look}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE

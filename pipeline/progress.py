@@ -35,12 +35,13 @@ class StageProgress:
     Args:
         stages: their names in the order in which they are shown; a stage is shown from its plan on.
         as_json: an object a line in place of bars and words.
+        quiet: say nothing, for work that somebody else tells of.
     """
 
-    def __init__(self, stages: Sequence[str], as_json: bool = False) -> None:
-        self._as_json = as_json
+    def __init__(self, stages: Sequence[str], as_json: bool = False, quiet: bool = False) -> None:
+        self._as_json, self._quiet = as_json, quiet
         self._console = Console(stderr=True)
-        self._draws = self._console.is_terminal and not as_json
+        self._draws = self._console.is_terminal and not as_json and not quiet
         self._bars = Progress(
             TextColumn("{task.description:10}"), BarColumn(), _Words(_count), _Words(_rate), TimeElapsedColumn(),
             _Words(_to_go), _Words(_notes), console=self._console, disable=not self._draws,
@@ -122,7 +123,7 @@ class StageProgress:
     def _tell(self, stage: str) -> None:
         """Where no bars are drawn: a line now and then, and one at the end of the stage."""
         task, now = self._task(stage), time.monotonic()
-        if self._draws or stage in self._ended:
+        if self._draws or self._quiet or stage in self._ended:
             return
         ends = task.total is not None and task.completed >= task.total
         if not ends and now - self._told.setdefault(stage, now) < (_JSON_EVERY_S if self._as_json else _PLAIN_EVERY_S):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.progress import StageProgress, add_log_json
-from pipeline.report.page_version import page_version
+from pipeline.report.page_version import is_free_for_page, page_version
 from pipeline.report.server import LOOPBACK, ReportServer
 from pipeline.report.static_page import PAGE_STAGES, write_page
 
@@ -37,7 +37,7 @@ def run(argv: Sequence[str]) -> int:
     if options.serve or options.review:
         return _serve(folder, name, options)
     out = Path(options.out) if options.out else folder / "report"
-    if out.exists() and not (out / "index.html").is_file():
+    if not is_free_for_page(out):
         return _complain(f"--out {out}: there is something else; a page replaces only an older page")
     version = page_version(folder, options.most_samples, name)
     shown = version.shown_by(out)

@@ -54,6 +54,11 @@ def data_set_version(folder: Path) -> str:
     return _hash((folder / "manifest.json").read_bytes())
 
 
+def is_free_for_page(out: Path) -> bool:
+    """Whether a page may be written there: over an older page, but over nothing else."""
+    return not out.exists() or (out / "index.html").is_file()
+
+
 def choices_of_page(page: Path) -> tuple[int, str] | None:
     """What an older page was made with: how many questions at most, and the name; None where there is no page."""
     noted = _noted(page)
