@@ -24,7 +24,7 @@ def summary(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, **mo
         connection: from `open_report`.
         folder: the data set.
         name: what the page calls it.
-        mode: `served` and `review`, where the page talks to a server; `version` of the data set, where it does not.
+        mode: `version` of the data set; `served` and `review`, where the page talks to a server.
     """
     (questions,) = connection.execute("SELECT count(*) FROM questions").fetchone()
     (videos,) = connection.execute("SELECT count(*) FROM shown").fetchone()
