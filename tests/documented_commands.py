@@ -23,6 +23,7 @@ OF_OTHERS = {".", "cd", "duckdb", "export", "pip", "prefect"}
 _MODULES_OF_OTHERS = {"venv", "pytest", "pip"}
 _SHELL = ("", "bash", "sh", "shell", "console")
 _SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+OUR_COMMANDS = tuple(_SCRIPTS)
 
 
 class WrongDocsError(Exception):
@@ -208,10 +209,13 @@ def flags_of_our_commands() -> set[str]:
     for folder in ("benchmarks", "model", "pipeline"):
         for path in (ROOT / folder).rglob("*.py"):
             flags |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', path.read_text(encoding="utf-8")))
-    for name in _SCRIPTS:
-        for arguments in _WAYS.get(name, [_ARGUMENTS.get(name, [])]):
-            flags |= set(parser_of(script(name), arguments)._option_string_actions)
-    return flags
+    return flags.union(*map(flags_of, OUR_COMMANDS))
+
+
+def flags_of(name: str) -> set[str]:
+    """Every flag that one of our commands takes, in any of its ways."""
+    return {flag for arguments in _WAYS.get(name, [_ARGUMENTS.get(name, [])])
+            for flag in parser_of(script(name), arguments)._option_string_actions}
 
 
 _WAYS = {"build-vico": [[], ["--plan"], ["--status", "DIR"], ["--explain", "DIR"]]}

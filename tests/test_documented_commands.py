@@ -16,6 +16,7 @@ import yaml
 from tests.builds import clean_environment, rows
 from tests.conftest import Sample
 from tests.documented_commands import (
+    OUR_COMMANDS,
     PAGES,
     ROOT,
     Block,
@@ -25,6 +26,7 @@ from tests.documented_commands import (
     check,
     commands_of,
     flags_named_on,
+    flags_of,
     flags_of_our_commands,
 )
 
@@ -69,6 +71,11 @@ def test_every_command_parses(page: Path) -> None:
 def test_a_command_that_is_gone_is_found(words: str, what: str) -> None:
     with pytest.raises(WrongDocsError, match=rf"docs/x\.md:7: .*{re.escape(what)}"):
         check(Command("docs/x.md:7", tuple(shlex.split(words))))
+
+
+@pytest.mark.parametrize("name", sorted(set(OUR_COMMANDS) - {"inspect-vico"}))
+def test_commands_that_take_long_can_tell_of_it_in_json(name: str) -> None:
+    assert "--log-json" in flags_of(name)
 
 
 @page
