@@ -94,12 +94,6 @@ class StageProgress:
         task = self._task(stage)
         self._bars.update(task.id, rejected=task.fields["rejected"] + count)
 
-    def end(self, stage: str) -> None:
-        """A stage is through, however much there was to do."""
-        done = self._task(stage).completed
-        self._bars.update(self._tasks[stage], total=done, completed=done)
-        self._tell(stage)
-
     def track(self, items: Iterable[Item], stage: str, total: int | None) -> Iterator[Item]:
         """Items, each of which is done when the next is asked for."""
         self.plan(stage, total)
