@@ -23,7 +23,6 @@ $(VENV)/.installed: pyproject.toml
 ifdef VIDEO
 demo: $(VENV)/.installed
 	$(BIN)/build-vico '$(VIDEO)' --out $(DEMO)/film
-	$(BIN)/report-vico $(DEMO)/film
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/film"
 else
 demo: $(VENV)/.installed
@@ -34,8 +33,8 @@ demo: $(VENV)/.installed
 		FROM samples GROUP BY kind ORDER BY kind"
 	$(BIN)/inspect-vico $(DEMO)/vico --sql "SELECT question, options, answer FROM samples \
 		WHERE kind IN ('order_events', 'came_next') ORDER BY kind, sample_id LIMIT 2"
-	$(BIN)/report-vico $(DEMO)/vico
 	@echo "The video: $(DEMO)/sample.mp4   what it shows: $(DEMO)/sample.jsonl"
+	@echo "Look at it: file://$(abspath $(DEMO))/vico/report/index.html"
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/vico"
 endif
 

@@ -21,7 +21,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the generator lives beside the tests
 
-from pipeline.report.static_page import write_page
+from pipeline.progress import StageProgress
+from pipeline.report.page_version import page_version
+from pipeline.report.static_page import PAGE_STAGES, write_page
 from tests.generated_sets import write_generated_set
 
 _PICTURE_THERE = "() => { const i = document.querySelector('img'); return i && i.complete && i.naturalWidth > 0; }"
@@ -38,7 +40,9 @@ def main() -> None:
         folder = Path(name)
         write_generated_set(folder / "set", videos=options.videos, samples=options.samples)
         start = time.perf_counter()
-        write_page(folder / "set", folder / "page", options.samples, "benchmark")
+        with StageProgress(PAGE_STAGES) as progress:
+            write_page(folder / "set", folder / "page",
+                       page_version(folder / "set", options.samples, "benchmark"), progress)
         written = time.perf_counter() - start
         size = sum(path.stat().st_size for path in (folder / "page").rglob("*") if path.is_file())
         print(f"{options.samples} questions about {options.videos} videos: "

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.build_request import read_request
 from pipeline.journal import read_journal
 from pipeline.output_lock import running_build
+from pipeline.progress import duration
 from schemas.reasons import Stage
 
 _BEGAN = b'"event": "began"'
@@ -69,13 +70,13 @@ def read_status(out: Path) -> BuildStatus:
 def as_text(status: BuildStatus, out: Path) -> str:
     """The status for people."""
     if status.process is not None:
-        head = f"a build is running (process {status.process}), for {_duration(status.ran_s)}"
+        head = f"a build is running (process {status.process}), for {duration(status.ran_s)}"
     elif status.finished:
-        head = f"the last build ended after {_duration(status.ran_s)}"
+        head = f"the last build ended after {duration(status.ran_s)}"
     else:
-        head = f"the last build was broken off after {_duration(status.ran_s)}; the same command goes on"
+        head = f"the last build was broken off after {duration(status.ran_s)}; the same command goes on"
     rejected = sum(status.rejected.values())
-    to_go = "" if status.to_go_s is None else f"; about {_duration(status.to_go_s)} to go"
+    to_go = "" if status.to_go_s is None else f"; about {duration(status.to_go_s)} to go"
     begun = "running" if status.process is not None else "begun"
     lines = [f"{out}: {head}",
              f"{status.done} of {status.sources} sources done, {len(status.running)} {begun}, {rejected} rejected, "
@@ -163,11 +164,3 @@ def _time_to_go(status: BuildStatus, worked_on: set[str], slowest: Stage) -> flo
     if through <= 0:
         return None
     return status.ran_s / through * (status.left + len(status.running) - under_way)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -45,6 +45,7 @@ from pipeline.output_lock import only_run
 from pipeline.playlists import sources_in
 from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
+from pipeline.report.refresh import refresh_page
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
 from pipeline.sources import find_sources
@@ -55,6 +56,8 @@ from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
 from schemas.records import Rejection, Sample, Source
 
+_MOST_SAMPLES_ON_THE_PAGE = 1_000
+_PAGE_WITHIN_S = 3600.0
 _TASK = {"retries": 1, "retry_delay_seconds": 1, "cache_policy": NO_CACHE, "persist_result": False}
 
 
@@ -190,6 +193,7 @@ def build_vico(
         if unfinished and stopping.is_set():
             return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
+        page = report_task(shop, target)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products
                             if product.source.url is not None and not product.is_calibration)
@@ -199,7 +203,7 @@ def build_vico(
             publish_served(manifest, models.counts())
         journal.say("done", "run", "data set")
         journal.close()
-    publish_summary(target, manifest)
+    publish_summary(target, manifest, page)
     if "calibration" in manifest:
         publish_calibration(manifest["calibration"])
     return BuildResult(target, manifest, len(unfinished), unfinished[0].why if unfinished else "")
@@ -455,6 +459,17 @@ def write_shards_task(
     manifest = write_shards(shop.config, said, products, rejected, out, shop.store, shop.exclusion)
     shop.journal.say("done", Stage.SHARDS, "data set")
     return manifest
+
+
+@task(name="report", **_TASK)
+def report_task(shop: Workshop, out: Path) -> Path | None:
+    """The page to look at; None where something else lies in its place.
+
+    A part of the build, so that looking takes one click, and the page is never older than the data set and shows
+    nothing that was forgotten since. It is bounded, so it costs seconds.
+    """
+    with shop.workers.borrow() as worker:
+        return worker.run(refresh_page, out, _MOST_SAMPLES_ON_THE_PAGE, stall_seconds=_PAGE_WITHIN_S)
 
 
 def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stage: Stage, *arguments: Any) -> Any:

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError
 from flows.looks import add_looks, look
 from pipeline.no_room import is_full, is_no_room
 from schemas.build_config import BuildConfig
-from schemas.choices import ChoiceFileError, read_choices
+from schemas.choices import LOG_JSON, ChoiceFileError, read_choices
 from schemas.reasons import Stage
 
 # Prefect, and all that imports it, is imported inside functions: its settings must be in place first, and
@@ -35,8 +35,7 @@ class BuildVicoChoices(BuildConfig):
         description="do one stage again, and what follows from it")] = None
     forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
         default_factory=list, description="ids of videos to take out of every table and to keep out")
-    log_json: Annotated[bool, Field(
-        description="tell of progress as JSON on stderr, an object a line, in place of bars")] = False
+    log_json: Annotated[bool, Field(description=LOG_JSON)] = False
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -203,7 +202,9 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         found = manifest["calibration"]
         print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
               f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
-    print(f"in {out}; look at it with: report-vico {out}")
+    page = out / "report" / "index.html"
+    look = page.absolute().as_uri() if page.is_file() else f"report-vico {out} --out FOLDER"
+    print(f"in {out}; look at it: {look}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE

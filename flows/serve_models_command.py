@@ -15,9 +15,11 @@ from pathlib import Path
 
 from flows.vllm_environment import EnvironmentFailedError, cache_folder, vllm_python
 from flows.vllm_server import ServerDidNotStartError, ServerPlan, VllmServer
+from pipeline.progress import StageProgress, add_log_json
 
 STOPPED, FAILED, WRONG_CALL = 0, 1, 2
 _LOOK_EVERY_S = 1.0
+_LONGEST_NOTE = 80
 _KEYS = {"captions": "VICO_CAPTION_API_KEY", "order": "VICO_ORDER_API_KEY"}
 
 
@@ -37,8 +39,7 @@ def run(argv: Sequence[str]) -> int:
     if not plans:
         return _complain("name a model: --vlm MODEL, --llm MODEL or both", WRONG_CALL)
     try:
-        python = vllm_python(plans[0].cpu, arguments.env)
-        return _serve(plans, python, arguments.logs or cache_folder() / "logs", arguments.starts_within)
+        return _serve(plans, arguments)
     except KeyboardInterrupt:
         return STOPPED
     except (EnvironmentFailedError, ServerDidNotStartError) as error:
@@ -62,18 +63,23 @@ def plans_of(arguments: argparse.Namespace) -> list[ServerPlan]:
     return plans
 
 
-def _serve(plans: Sequence[ServerPlan], python: Path, logs: Path, starts_within_s: float) -> int:
+def _serve(plans: Sequence[ServerPlan], arguments: argparse.Namespace) -> int:
     """Run the servers until a signal comes or one of them ends."""
-    stop = threading.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signal_number, lambda *_: stop.set())
+    logs = arguments.logs or cache_folder() / "logs"
     with contextlib.ExitStack() as servers:
-        running = [
-            servers.enter_context(VllmServer(
-                plan, python, logs / f"vllm-{plan.role}-{plan.port}.log", os.environ.get(_KEYS[plan.role])))
-            for plan in plans]
-        for server in running:
-            server.wait_until_healthy(starts_within_s, stop)
+        with StageProgress(["environment", *(plan.role for plan in plans)], arguments.log_json) as progress:
+            progress.plan("environment", 1)
+            python = vllm_python(plans[0].cpu, arguments.env)
+            progress.reach("environment", 1)
+            stop = threading.Event()
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signal_number, lambda *_: stop.set())
+            running = [
+                servers.enter_context(VllmServer(
+                    plan, python, logs / f"vllm-{plan.role}-{plan.port}.log", os.environ.get(_KEYS[plan.role])))
+                for plan in plans]
+            for server in running:
+                _await(server, arguments.starts_within, stop, progress)
         if not stop.is_set():
             _say_where(plans)
         while not stop.wait(_LOOK_EVERY_S):
@@ -82,6 +88,15 @@ def _serve(plans: Sequence[ServerPlan], python: Path, logs: Path, starts_within_
                     raise ServerDidNotStartError(
                         f"the server of {server.plan.model} ended by itself. Its last words:\n{server.last_words()}")
     return STOPPED
+
+
+def _await(server: VllmServer, within_s: float, stop: threading.Event, progress: StageProgress) -> None:
+    """Wait until a server answers, and show what it says meanwhile."""
+    role = server.plan.role
+    progress.plan(role, 1)
+    server.wait_until_healthy(within_s, stop, lambda line: progress.reach(role, 0, line[-_LONGEST_NOTE:]))
+    if not stop.is_set():
+        progress.reach(role, 1, "")
 
 
 def _say_where(plans: Sequence[ServerPlan]) -> None:
@@ -118,5 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--env", type=Path, help="vLLM's environment; by default one in ~/.cache/video-xl by its pins")
     parser.add_argument("--logs", type=Path, help="folder of the servers' logs")
     parser.add_argument("--starts-within", type=float, default=1800.0, help="longest wait for a server, seconds")
+    add_log_json(parser)
     parser.add_argument("vllm", nargs="*", metavar="-- FLAGS", help="more flags for vLLM")
     return parser

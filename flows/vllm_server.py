@@ -9,11 +9,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 _STOPS_WITHIN_S = 30.0
 _LAST_LINES = 25
+_END_OF_LOG = 4096
 _SET_PARENT_DEATH_SIGNAL = 1
 
 
@@ -114,8 +116,13 @@ class VllmServer:
         """Whether the process lives."""
         return self._process.poll() is None
 
-    def wait_until_healthy(self, within_s: float, stop: threading.Event) -> None:
+    def wait_until_healthy(self, within_s: float, stop: threading.Event, told: Callable[[str], None]) -> None:
         """Return when it answers, or when `stop` is set.
+
+        Args:
+            within_s: how long to wait, in seconds.
+            stop: ends the wait.
+            told: called now and then with the last line of its log.
 
         Raises:
             ServerDidNotStartError: it does not.
@@ -126,11 +133,18 @@ class VllmServer:
                 with urllib.request.urlopen(f"http://{self.plan.host}:{self.plan.port}/health", timeout=5):
                     return
             except (urllib.error.URLError, TimeoutError, ConnectionError):
+                told(self._last_line())
                 if stop.wait(0.5):
                     return
         what = f"is not healthy after {within_s:.0f} s" if self.running else f"ended with {self._process.returncode}"
         raise ServerDidNotStartError(f"the server of {self.plan.model} {what}. Its last words:\n{self.last_words()}\n"
                                      f"All of them are in {self._log}")
+
+    def _last_line(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - _END_OF_LOG))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line.rpartition("\r")[2].strip() for line in reversed(lines) if line.strip()), "")
 
     def last_words(self) -> str:
         """The end of its log."""

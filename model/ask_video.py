@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TextStreamer
 
 from model.configuration import VideoXLConfig
@@ -30,6 +29,7 @@ from model.ratio_choice import check_ratio
 from model.rotary import Positions, position_limit
 from model.window_layout import Text, Visual, plan_steps, window_lengths
 from pipeline import decode
+from pipeline.progress import StageProgress, add_log_json
 
 MODEL_VARIABLE = "VIDEO_XL_MODEL"
 USUAL_RATIO = 8
@@ -135,7 +135,7 @@ def load(folder: Path, device: str) -> VideoXLForConditionalGeneration:
     return model
 
 
-def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace, console: Console) -> Memory:
+def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace) -> Memory:
     """A memory of the video: from its file, or made now and written there.
 
     Raises:
@@ -156,18 +156,14 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace, c
                 f"{options.memory} holds {memory.state.label or 'something else'}, not {label}: name another file"
             )
         return memory
-    pictures = _with_progress(decode.pick_frames(str(options.video), facts, times.tolist()), len(times), console)
-    memory = model.compress(pictures, ratio=ratio, positions=options.positions).close()
+    pictures = decode.pick_frames(str(options.video), facts, times.tolist())
+    with StageProgress(["watching"], options.log_json) as progress:
+        watched = progress.track(pictures, "watching", len(times))
+        memory = model.compress(watched, ratio=ratio, positions=options.positions).close()
     memory.state.label = label
     if options.memory is not None:
         memory.save(options.memory)
     return memory
-
-
-def _with_progress(frames: Iterator[Any], count: int, console: Console) -> Iterator[Any]:
-    columns = (TextColumn("watching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
-        yield from progress.track(frames, total=count)
 
 
 def answer(
@@ -208,6 +204,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--max-new-tokens", type=int, default=256)
     parser.add_argument("--sample", action="store_true", help="draw the answer instead of taking the likeliest words")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add_log_json(parser)
     options = parser.parse_args(arguments)
     if options.model is None:
         if MODEL_VARIABLE not in os.environ:
@@ -231,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         model = load(options.model, options.device)
         start = time.perf_counter()
-        memory = watch(model, options, console)
+        memory = watch(model, options)
         console.print(
             f"{memory.frames} frames in {time.perf_counter() - start:.1f} s, {memory.nbytes / 1e6:.1f} MB kept"
         )

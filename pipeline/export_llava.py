@@ -20,9 +20,12 @@ from typing import Any
 
 import duckdb
 
+from pipeline.progress import StageProgress, add_log_json
 from schemas.views import views_sql
 
 _ROWS_AT_A_TIME = 256
+_EXPORTED = "NOT calibration"
+_STORED = "image.bytes IS NOT NULL AND t_s IS NOT NULL"
 
 
 class NotExportedError(Exception):
@@ -44,6 +47,7 @@ def run(argv: Sequence[str]) -> int:
         prog="export-llava", allow_abbrev=False, description="Write a VICO data set as LLaVA JSON and frame folders.")
     parser.add_argument("dir", metavar="DIR", help="a folder that build-vico wrote")
     parser.add_argument("--out", required=True, metavar="OUT", help="an empty or new folder")
+    add_log_json(parser)
     options = parser.parse_args(argv)
     folder, out = Path(options.dir), Path(options.out)
     if not (folder / "manifest.json").is_file():
@@ -52,7 +56,8 @@ def run(argv: Sequence[str]) -> int:
     if out.exists() and any(out.iterdir()):
         return _complain(f"--out {out}: there is something in it already", 2)
     try:
-        counts, left_out = export_llava(folder, out)
+        with StageProgress(["frames", "samples"], options.log_json) as progress:
+            counts, left_out = export_llava(folder, out, progress)
     except NotExportedError as error:
         return _complain(str(error), 3)
     for split, count in sorted(counts.items()):
@@ -62,12 +67,13 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
+def export_llava(folder: Path, out: Path, progress: StageProgress) -> tuple[Counter[str], Counter[str]]:
     """Write the export.
 
     Args:
         folder: a finished data set.
         out: where to; new or empty.
+        progress: with the stages frames and samples.
 
     Returns:
         Samples written by split, and samples left out by reason.
@@ -78,16 +84,16 @@ def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
     out.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(views_sql(folder))
-        frames = _write_frames(connection, out)
+        frames = _write_frames(connection, out, progress)
         samples: dict[str, list[dict[str, Any]]] = {}
         left_out: Counter[str] = Counter()
-        for row in _samples(connection):
-            if row["media"] is None:
-                left_out["it is not about one stretch of one video"] += 1
-                continue
-            video = _stretch_folder(out, frames, row)
+        (count,) = connection.execute(f"SELECT count(*) FROM samples WHERE {_EXPORTED}").fetchone()
+        for row in progress.track(_samples(connection), "samples", count):
+            video = _stretch_folder(out, frames, row) if row["media"] is not None else None
             if video is None:
-                left_out["the data set holds no frames of its stretch"] += 1
+                progress.reject("samples")
+                left_out["it is not about one stretch of one video" if row["media"] is None else
+                         "the data set holds no frames of its stretch"] += 1
             else:
                 samples.setdefault(row["split"], []).append(_entry(row, video))
     if not samples:
@@ -100,21 +106,24 @@ def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
 
 def _samples(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Samples in the order of their ids; media is the one stretch of video that each is about, else None."""
-    result = connection.cursor().execute("""
+    result = connection.cursor().execute(f"""
         SELECT sample_id, split, dataset, kind, conversations, min_frames, calibration,
                CASE WHEN len(media) = 1 AND media[1].type = 'video'
                     THEN media[1] END AS media
-        FROM samples WHERE NOT calibration ORDER BY sample_id""")
+        FROM samples WHERE {_EXPORTED} ORDER BY sample_id""")
     names = [column[0] for column in result.description]
     while rows := result.fetchmany(_ROWS_AT_A_TIME):
         yield from (dict(zip(names, row, strict=True)) for row in rows)
 
 
-def _write_frames(connection: duckdb.DuckDBPyConnection, out: Path) -> dict[str, list[tuple[float, Path]]]:
+def _write_frames(
+    connection: duckdb.DuckDBPyConnection, out: Path, progress: StageProgress
+) -> dict[str, list[tuple[float, Path]]]:
     """Every stored frame as a file, once; by video their times and files, in order."""
-    result = connection.cursor().execute("""
-        SELECT video_id, frame_index, t_s, image.bytes FROM frames
-        WHERE image.bytes IS NOT NULL AND t_s IS NOT NULL""")
+    (count,) = connection.execute(f"SELECT count(*) FROM frames WHERE {_STORED}").fetchone()
+    progress.plan("frames", count)
+    result = connection.cursor().execute(
+        f"SELECT video_id, frame_index, t_s, image.bytes FROM frames WHERE {_STORED}")
     files: dict[str, list[tuple[float, Path]]] = {}
     while rows := result.fetchmany(_ROWS_AT_A_TIME):
         for video_id, index, time, jpeg in rows:
@@ -122,6 +131,7 @@ def _write_frames(connection: duckdb.DuckDBPyConnection, out: Path) -> dict[str,
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(jpeg)
             files.setdefault(video_id, []).append((time, path))
+        progress.advance("frames", len(rows))
     return {video_id: sorted(some) for video_id, some in files.items()}
 
 

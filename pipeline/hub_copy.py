@@ -19,11 +19,16 @@ import pyarrow.parquet as pq
 
 from pipeline.data_card import rewrite_card
 from pipeline.licences import licence_name
-from pipeline.report.static_page import write_page
+from pipeline.progress import StageProgress
+from pipeline.report.page_version import page_version
+from pipeline.report.static_page import PAGE_STAGES, write_page
 from schemas.tables import IMAGE_COLUMNS, with_footer
 
 FREE = ("cc0", "public-domain", "cc-by", "cc-by-sa")
 """Licences that let anybody hand pictures on, changed ones too (they are made smaller); names of `licence_name`."""
+
+COPY_STAGES = ("shards", *PAGE_STAGES)
+"""Stages of the progress of making a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ class HubCopy:
     """Frames by licence: those that lose it. A video without one counts as `no licence`."""
 
 
-def make_hub_copy(data_set: Path, out: Path, allowed: Collection[str], most_samples: int) -> HubCopy:
+def make_hub_copy(
+    data_set: Path, out: Path, allowed: Collection[str], most_samples: int, progress: StageProgress
+) -> HubCopy:
     """Write the copy.
 
     Args:
@@ -47,12 +54,14 @@ def make_hub_copy(data_set: Path, out: Path, allowed: Collection[str], most_samp
         out: an empty folder for the copy.
         allowed: licences whose pictures may be handed on, by `licence_name`.
         most_samples: so many questions at most on the page that goes with it.
+        progress: with the stages `COPY_STAGES`.
     """
     licences = _licences(data_set)
     may = {video_id for video_id, licence in licences.items() if licence in allowed}
     frames: Counter[str] = Counter()
     withheld: Counter[str] = Counter()
-    for path in sorted((data_set / "data").rglob("*.parquet")):
+    shards = sorted((data_set / "data").rglob("*.parquet"))
+    for path in progress.track(shards, "shards", len(shards)):
         table, target = path.parent.name, out / path.relative_to(data_set)
         target.parent.mkdir(parents=True, exist_ok=True)
         if table in IMAGE_COLUMNS:
@@ -63,7 +72,7 @@ def make_hub_copy(data_set: Path, out: Path, allowed: Collection[str], most_samp
         else:
             shutil.copyfile(path, target)
     _describe(data_set, out)
-    write_page(out, out / "report", most_samples, data_set.absolute().name)
+    write_page(out, out / "report", page_version(out, most_samples, data_set.absolute().name), progress)
     files = {path.relative_to(out).as_posix(): path.stat().st_size for path in sorted(out.rglob("*")) if path.is_file()}
     return HubCopy(out, files, frames, withheld)
 

@@ -14,6 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pipeline.import_media import MediaReader
-from pipeline.import_parts import read_parts, rejected_of, work_off
+from pipeline.import_parts import count_records, read_parts, rejected_of, work_off
 from pipeline.import_tables import MediaChangedError, write_tables
 from pipeline.instruction_records import RecordsError
 from pipeline.output_lock import OutputInUseError, only_run
+from pipeline.progress import StageProgress
 from pipeline.work_store import WorkStore
 from schemas.choices import ChoiceFileError, read_choices
 from schemas.import_config import ImportConfig
@@ -46,7 +48,8 @@ def run(argv: Sequence[str]) -> int:
     console = Console(stderr=True, soft_wrap=True)
     try:
         config = _read_command_line(argv)
-        manifest, rejected = import_instructions(config, console)
+        with StageProgress(["records", "tables"], config.log_json) as progress:
+            manifest, rejected = import_instructions(config, progress)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         return _complain(console, "; ".join(faults), WRONG_CALL)
@@ -64,8 +67,14 @@ def run(argv: Sequence[str]) -> int:
     return DONE
 
 
-def import_instructions(config: ImportConfig, console: Console) -> tuple[dict[str, Any] | None, Counter[str]]:
+def import_instructions(
+    config: ImportConfig, progress: StageProgress
+) -> tuple[dict[str, Any] | None, Counter[str]]:
     """Import records and their media.
+
+    Args:
+        config: the choices.
+        progress: with the stages records and tables.
 
     Returns:
         The manifest, None where no sample came of the records; and how many records were left out, by reason.
@@ -84,15 +93,17 @@ def import_instructions(config: ImportConfig, console: Console) -> tuple[dict[st
         store.sweep()
         parts: list[Path] = []
         rejected: Counter[str] = Counter()
+        progress.plan("records", count_records(config))
         seen = 0
-        with MediaReader(config, store) as media, console.status("reading records") as status:
+        with MediaReader(config, store) as media:
             for part in read_parts(config):
-                parts.append(work_off(part, config, media, store))
-                rejected.update(row.reason for row in rejected_of(parts[-1]))
+                parts.append(work_off(part, config, media, store, partial(progress.advance, "records")))
+                left_out = Counter(row.reason for row in rejected_of(parts[-1]))
+                rejected.update(left_out)
                 seen += len(part)
-                status.update(f"{seen:,} records, {rejected.total():,} left out")
-            status.update("writing tables")
-            manifest = write_tables(config, parts, store, out)
+                progress.reject("records", left_out.total())
+                progress.reach("records", seen)
+        manifest = write_tables(config, parts, store, out, progress)
     if manifest is not None:
         rejected = Counter(manifest["rejected_by_reason"])
     return manifest, rejected

@@ -5,7 +5,7 @@ Both happen in processes that may hang or die: the files are strangers'.
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,22 +84,32 @@ class MediaReader:
         self._workers.__exit__()
         self._journal.close()
 
-    def read_images(self, paths: Sequence[str]) -> dict[str, ImageFacts | Fault]:
+    def read_images(self, paths: Sequence[str], told: Callable[[int], None]) -> dict[str, ImageFacts | Fault]:
         """Check images.
 
         Args:
             paths: relative to the folder of media.
+            told: called with the number of images that were checked since.
         """
         groups = [paths[at:at + _IMAGES_AT_A_TIME] for at in range(0, len(paths), _IMAGES_AT_A_TIME)]
-        return {path: facts for group in self._threads.map(self._read_group, groups) for path, facts in group.items()}
+        found: dict[str, ImageFacts | Fault] = {}
+        for facts in self._threads.map(self._read_group, groups):
+            found |= facts
+            told(len(facts))
+        return found
 
-    def read_videos(self, paths: Sequence[str]) -> dict[str, VideoProduct | Fault]:
+    def read_videos(self, paths: Sequence[str], told: Callable[[int], None]) -> dict[str, VideoProduct | Fault]:
         """Decode videos, each once for all imports into this output.
 
         Args:
             paths: relative to the folder of media.
+            told: called with the number of videos that were decoded since.
         """
-        return dict(zip(paths, self._threads.map(self._read_video, paths), strict=True))
+        found: dict[str, VideoProduct | Fault] = {}
+        for path, video in zip(paths, self._threads.map(self._read_video, paths), strict=True):
+            found[path] = video
+            told(1)
+        return found
 
     def _read_group(self, paths: Sequence[str]) -> dict[str, ImageFacts | Fault]:
         try:

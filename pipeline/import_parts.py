@@ -10,7 +10,7 @@ No picture of an image is copied here: it is read again when the tables are writ
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,15 @@ SUBJECTS = pa.schema([
 _BUCKETED_SAMPLES = pa.schema([pa.field("bucket", pa.int32()), *SAMPLES])
 
 
+def count_records(config: ImportConfig) -> int:
+    """How many records there are. All files are read to their end, so that a broken one is known before any medium.
+
+    Raises:
+        RecordsError: a file cannot be read.
+    """
+    return sum(1 for name in config.records for _ in read_values(Path(name)))
+
+
 def read_parts(config: ImportConfig) -> Iterator[list[tuple[str, Any]]]:
     """The values of all files of records, a part at a time, each with the place it stands at.
 
@@ -71,10 +80,16 @@ def read_parts(config: ImportConfig) -> Iterator[list[tuple[str, Any]]]:
         yield part
 
 
-def work_off(part: Sequence[tuple[str, Any]], config: ImportConfig, media: MediaReader, store: WorkStore) -> Path:
+def work_off(
+    part: Sequence[tuple[str, Any]], config: ImportConfig, media: MediaReader, store: WorkStore,
+    told: Callable[[float], None],
+) -> Path:
     """The product of a part; made when it is not there yet.
 
     Its key depends on the records, on size and time of every file they name, and on the choices.
+
+    Args:
+        told: called while media are read with how many records more they make, in fractions of records.
     """
     records: list[tuple[str, Instruction]] = []
     rejected: list[Rejection] = []
@@ -90,7 +105,7 @@ def work_off(part: Sequence[tuple[str, Any]], config: ImportConfig, media: Media
     product = store.find(STAGE, key)
     if product is None:
         with store.write(STAGE, key) as folder:
-            _write(folder, records, rejected, config, media, store)
+            _write(folder, records, rejected, config, media, store, lambda count: told(count * len(part) / len(paths)))
         product = store.find(STAGE, key)
     return product
 
@@ -110,11 +125,11 @@ def _stamp(config: ImportConfig, path: str) -> tuple[int, int]:
 
 def _write(
     folder: Path, records: Sequence[tuple[str, Instruction]], rejected: list[Rejection], config: ImportConfig,
-    media: MediaReader, store: WorkStore,
+    media: MediaReader, store: WorkStore, told: Callable[[int], None],
 ) -> None:
     paths = {kind: sorted({path for _, one in records if one.media == kind for path in one.paths})
              for kind in ("image", "video")}
-    found = {"image": media.read_images(paths["image"]), "video": media.read_videos(paths["video"])}
+    found = {"image": media.read_images(paths["image"], told), "video": media.read_videos(paths["video"], told)}
     samples, subjects = [], {}
     for place, record in records:
         read = [found[record.media][path] for path in record.paths]

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.captions import open_decoded
 from pipeline.data_card import card_configs
 from pipeline.import_parts import rejected_of
+from pipeline.progress import StageProgress
 from pipeline.record_files import read_records, write_records
 from pipeline.shard_files import (
     FramesFile,
@@ -50,7 +51,9 @@ class MediaChangedError(Exception):
     """A file is another one than when it was checked."""
 
 
-def write_tables(config: ImportConfig, parts: Sequence[Path], store: WorkStore, out: Path) -> dict[str, Any] | None:
+def write_tables(
+    config: ImportConfig, parts: Sequence[Path], store: WorkStore, out: Path, progress: StageProgress
+) -> dict[str, Any] | None:
     """Write the data set beside its place and put it there.
 
     Args:
@@ -58,6 +61,7 @@ def write_tables(config: ImportConfig, parts: Sequence[Path], store: WorkStore, 
         parts: the products of all parts.
         store: where to write before the rename.
         out: the output folder.
+        progress: with the stage tables.
 
     Returns:
         The manifest; None, and nothing is put anywhere, when not one sample came of the records.
@@ -66,7 +70,7 @@ def write_tables(config: ImportConfig, parts: Sequence[Path], store: WorkStore, 
         MediaChangedError: an image was changed since its part was worked off.
     """
     buckets = store.root / "buckets" / key_of(config.without_machine(), [part.name for part in parts])
-    for bucket in range(config.buckets):
+    for bucket in progress.track(range(config.buckets), "tables", config.buckets):
         if not (buckets / str(bucket)).is_dir():
             _write_bucket(config, parts, store, bucket, buckets / str(bucket))
     if not any(pq.read_metadata(path).num_rows for path in buckets.glob("*/samples.parquet")):

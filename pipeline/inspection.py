@@ -115,13 +115,18 @@ class Shell:
         while True:
             try:
                 line = input(("vico> " if not lines else "  ... ") if sys.stdin.isatty() else "")
+                if not lines and self._command(line.strip().rstrip(";")):
+                    continue
+                lines.append(line)
+                if line.rstrip().endswith(";"):
+                    _answer(self._connection, "\n".join(lines), self._as_json)
+                    lines = []
             except EOFError:
                 return _answer(self._connection, "\n".join(lines), self._as_json) if lines else 0
-            if not lines and self._command(line.strip().rstrip(";")):
-                continue
-            lines.append(line)
-            if line.rstrip().endswith(";"):
-                _answer(self._connection, "\n".join(lines), self._as_json)
+            except KeyboardInterrupt:  # drops what is being typed, or asked
+                if not sys.stdin.isatty():
+                    raise
+                print()
                 lines = []
 
     def _welcome(self) -> None:
@@ -150,10 +155,15 @@ class Shell:
                   "columns TABLE     its columns, each with what it holds\n"
                   "examples          ready questions, answered\n"
                   "sample ID         one sample and an image file of its frames; the start of an id will do\n"
-                  "SELECT … ;        any SQL that DuckDB understands, over any number of lines")
+                  "SELECT … ;        any SQL that DuckDB understands, over any number of lines\n"
+                  "exit              or Ctrl-D; Ctrl-C drops a query")
+        elif line in ("exit", "quit"):
+            raise EOFError
         elif (word, argument) == ("tables", ""):
             print("\n".join(self._tables()))
-        elif word == "columns" and argument in TABLES:
+        elif word == "columns" and argument not in TABLES:
+            print(f"there is no table {argument!r}; there are {', '.join(TABLES)}", file=sys.stderr)
+        elif word == "columns":
             widest = max(map(len, TABLES[argument].names))
             print("\n".join(f"{column.name:<{widest}}  {column.metadata[b'comment'].decode()}"
                             for column in TABLES[argument]))

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 
-from pipeline.hub_copy import FREE, HubCopy, make_hub_copy
+from pipeline.hub_copy import COPY_STAGES, FREE, HubCopy, make_hub_copy
 from pipeline.licences import licence_name
+from pipeline.progress import StageProgress, add_log_json
 
 _HUB_FAULTS = (HfHubHTTPError.__bases__[0], OSError)  # versions of huggingface_hub differ in their HTTP library
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
@@ -42,7 +44,8 @@ def run(argv: Sequence[str]) -> int:
         return _complain(f"{options.repo!r} should be owner/name", 2)
     allowed = {*FREE, *(licence_name(one) for one in options.licence)}
     with tempfile.TemporaryDirectory(prefix="push-vico-") as scratch:
-        copy = make_hub_copy(folder, Path(scratch), allowed, options.most_samples)
+        with StageProgress(COPY_STAGES, options.log_json) as progress:
+            copy = make_hub_copy(folder, Path(scratch), allowed, options.most_samples, progress)
         _say(copy, options.repo)
         if options.dry_run:
             print("dry run: nothing was sent")
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--licence", action="append", default=[], metavar="NAME",
                         help="another licence whose pictures you may hand on; repeatable")
     parser.add_argument("--most-samples", type=int, default=20_000, help="on the page (default: 20000)")
+    add_log_json(parser)
     return parser
 
 
@@ -81,6 +85,8 @@ def _say(copy: HubCopy, repo: str) -> None:
 
 def _upload(copy: HubCopy, options: argparse.Namespace) -> int:
     hub = HfApi()
+    if options.log_json:
+        disable_progress_bars()  # the client's own, which it draws on a terminal while it sends
     try:
         hub.create_repo(options.repo, repo_type="dataset", private=options.private, exist_ok=True)
         # Shards that the data set no longer has go in the same commit; else two builds would lie mixed there.

@@ -17,6 +17,9 @@ from pydantic.fields import FieldInfo
 
 Choices = TypeVar("Choices", bound=BaseModel)
 
+LOG_JSON = "tell of progress as JSON on stderr, an object a line, in place of bars"
+"""What the flag `--log-json` says of itself; every command that takes long has it."""
+
 
 class ChoiceFileError(Exception):
     """The YAML file cannot be used; the message says why."""

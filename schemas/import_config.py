@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_OF_THE_MACHINE = {"records", "media", "out", "workers", "decode_threads", "stall_seconds"}
+from schemas.choices import LOG_JSON
+
+_OF_THE_MACHINE = {"records", "media", "out", "workers", "decode_threads", "stall_seconds", "log_json"}
 
 
 class ImportConfig(BaseModel):
@@ -32,6 +34,7 @@ class ImportConfig(BaseModel):
     decode_threads: Annotated[int, Field(ge=0, le=64, description="decoding threads per worker, 0: one a core")] = 0
     stall_seconds: Annotated[float, Field(
         gt=0, description="a decoder that makes no progress for so long is stopped")] = 60.0
+    log_json: Annotated[bool, Field(description=LOG_JSON)] = False
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output."""

@@ -36,6 +36,7 @@ from model.training.sharding import shard
 from model.training.train_choices import TrainChoices
 from model.training.trained_parts import freeze_all_but
 from model.training.training_step import StepResult, StepSettings, checkpoint_activations, forward_backward, update
+from pipeline.progress import StageProgress
 
 
 class StepCountError(Exception):
@@ -188,7 +189,9 @@ def _loop(
     run, how = choices.out_folder, step_settings(choices, ranks)
     began, saved, stop = time.monotonic(), done, done >= length.steps
     batches_ahead = iter(loader)
-    with asked_to_stop() as asked:
+    with asked_to_stop() as asked, StageProgress(["steps"], choices.log_json) as progress:
+        if ranks.first:
+            progress.plan("steps", length.steps, done)
         while not stop:
             started = time.perf_counter()
             batches = list(islice(batches_ahead, length.batches_of(done)))
@@ -203,8 +206,7 @@ def _loop(
             done += 1
             log.step(done, _figures(result, rate, norm, waited, time.perf_counter() - started, ranks), batches)
             if ranks.first:
-                print(f"step {done}/{length.steps}  loss {result.loss:.4f}  gradient {norm:.3f}  rate {rate:.2e}",
-                      flush=True)
+                progress.reach("steps", done, f"loss {result.loss:.4f}, gradient {norm:.3f}, rate {rate:.2e}")
             stop = result.stop or done == length.steps
             if stop or done % choices.checkpoint_steps == 0:
                 position = Position(done, ranks.gathered(loader.state_dict()))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.training.trained_parts import PARTS, Part
+from schemas.choices import LOG_JSON
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -15,6 +16,7 @@ STAGE_TEMPLATE: dict[str, Literal["plain", "chat"]] = {"align": "plain", "tune":
 
 NOT_OF_THE_RUN = {
     "out", "dry_run", "workers", "device", "keep", "checkpoint_steps", "max_minutes", "shards", "mixture",
+    "log_json",
 }
 """Choices that may differ when a run goes on: they change nothing that is learned. (What is in the shards and in the
 mixture is compared by the loader.)
@@ -93,6 +95,7 @@ class TrainChoices(BaseModel):
         gt=0, description="save and stop after so long; the same command goes on later")] = None
     dry_run: Annotated[bool, Field(
         description="say what is missing, how many steps there are and what memory they take; train nothing")] = False
+    log_json: Annotated[bool, Field(description=LOG_JSON)] = False
 
     @model_validator(mode="after")
     def _fit_together(self) -> "TrainChoices":

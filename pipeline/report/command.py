@@ -11,8 +11,10 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.progress import StageProgress, add_log_json
+from pipeline.report.page_version import is_free_for_page, page_version
 from pipeline.report.server import LOOPBACK, ReportServer
-from pipeline.report.static_page import write_page
+from pipeline.report.static_page import PAGE_STAGES, write_page
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,9 +37,13 @@ def run(argv: Sequence[str]) -> int:
     if options.serve or options.review:
         return _serve(folder, name, options)
     out = Path(options.out) if options.out else folder / "report"
-    if out.exists() and not (out / "index.html").is_file():
+    if not is_free_for_page(out):
         return _complain(f"--out {out}: there is something else; a page replaces only an older page")
-    shown = write_page(folder, out, options.most_samples, name)
+    version = page_version(folder, options.most_samples, name)
+    shown = version.shown_by(out)
+    if shown is None:
+        with StageProgress(PAGE_STAGES, options.log_json) as progress:
+            shown = write_page(folder, out, version, progress)
     print(f"{shown} questions in {(out / 'index.html').absolute().as_uri()}")
     return 0
 
@@ -59,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--port", type=int, default=0, help="of the server (default: a free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    add_log_json(parser)
     return parser
 
 

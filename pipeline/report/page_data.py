@@ -24,12 +24,12 @@ def summary(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, **mo
         connection: from `open_report`.
         folder: the data set.
         name: what the page calls it.
-        mode: `served` and `review`, where the page talks to a server.
+        mode: `version` of the data set; `served` and `review`, where the page talks to a server.
     """
     (questions,) = connection.execute("SELECT count(*) FROM questions").fetchone()
     (videos,) = connection.execute("SELECT count(*) FROM shown").fetchone()
     return {
-        "name": name, "served": False, "review": None, **mode,
+        "name": name, "served": False, "review": None, "version": None, **mode,
         "questions_shown": questions, "questions_a_chunk": QUESTIONS_A_CHUNK,
         "videos_shown": videos, "videos_a_chunk": VIDEOS_A_CHUNK,
         "facets": facet_counts(connection),

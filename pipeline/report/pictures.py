@@ -11,13 +11,17 @@ from pipeline.report.report_rows import Pictured
 _SHORTER_SIDE = 240
 _JPEG_QUALITY = 82
 _ROWS_AT_A_TIME = 64
+_THUMBNAILS = "FROM clips JOIN shown USING (video_id) WHERE thumbnail.bytes IS NOT NULL"
+
+
+def count_thumbnails(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many `thumbnails` gives."""
+    return connection.execute(f"SELECT count(*) {_THUMBNAILS}").fetchone()[0]
 
 
 def thumbnails(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Pictured, bytes]]:
     """The thumbnail of every clip of the videos shown, as JPEG."""
-    found = connection.cursor().execute("""
-        SELECT number, clip_index, thumbnail.bytes FROM clips JOIN shown USING (video_id)
-        WHERE thumbnail.bytes IS NOT NULL""")
+    found = connection.cursor().execute(f"SELECT number, clip_index, thumbnail.bytes {_THUMBNAILS}")
     while rows := found.fetchmany(_ROWS_AT_A_TIME):
         for number, index, jpeg in rows:
             yield Pictured(number, "clip", index), jpeg

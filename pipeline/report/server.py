@@ -6,6 +6,7 @@ comes from, and a POST must hold JSON, which another site cannot send unasked.
 """
 
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 from pipeline.report.facets import FACETS, SEARCHED
 from pipeline.report.locked_sql import LockedSql, SqlNotAllowedError
 from pipeline.report.page_data import as_json, summary, summary_script, video_script, videos_script
+from pipeline.report.page_version import data_set_version
 from pipeline.report.pictures import one_picture
 from pipeline.report.report_rows import Pictured, open_report, question_rows
 from pipeline.report.review import Review, WrongVoteError
@@ -51,12 +53,24 @@ class ReportServer:
 
     def __init__(self, folder: Path, name: str, port: int, review: tuple[int, int] | None = None) -> None:
         self._folder, self._name = folder, name
-        self._database = open_report(folder)
-        self._locked = LockedSql(folder)
+        self._opening = threading.Lock()
+        self._open()
         self.review = Review(self._database, folder, *review) if review else None
         self._addresses = {f"{host}:{port}" for host in (LOOPBACK, "localhost")}
         self._server = uvicorn.Server(uvicorn.Config(
             self.app(), host=LOOPBACK, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
+
+    def _open(self) -> None:
+        self._version = data_set_version(self._folder)
+        self._database = open_report(self._folder)
+        self._locked = LockedSql(self._folder)
+
+    def _open_anew_after_a_build(self) -> None:
+        """Asked when the page is loaded. Requests that are on their way keep the database that they began with."""
+        with self._opening:
+            finished = (self._folder / "manifest.json").is_file()  # while a build puts its files in place it is not
+            if finished and data_set_version(self._folder) != self._version:
+                self._open()
 
     def run(self) -> None:
         """Serve until Ctrl-C, or until the page says that the review is finished."""
@@ -98,8 +112,10 @@ class ReportServer:
 
     def _script(self, file: str) -> str | None:
         if file == "summary.js":
+            self._open_anew_after_a_build()
             return summary_script(summary(
-                self._database.cursor(), self._folder, self._name, served=True, review=bool(self.review)))
+                self._database.cursor(), self._folder, self._name, served=True, review=bool(self.review),
+                version=self._version))
         found = re.fullmatch(r"(videos?)-(\d{1,9})\.js", file)
         if found is None:
             return None

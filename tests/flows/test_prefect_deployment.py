@@ -65,8 +65,14 @@ def test_deployment_runs(prefect: Prefect, film: Path, tmp_path: Path, name: str
     for artifact in artifacts:
         by_type.setdefault(artifact["type"], []).append(artifact)
     assert [artifact["data"] for artifact in by_type["progress"]] == [100.0]
-    assert f'"samples", "rows": {count}' in "".join(artifact["data"] for artifact in by_type["table"])
-    assert out.as_uri() in by_type["markdown"][0]["data"]
+    tables = "".join(artifact["data"] for artifact in by_type["table"])
+    assert f'"samples", "rows": {count}' in tables
+    assert '"source": "film.mp4"' in tables
+    page = out / "report" / "index.html"
+    assert page.is_file()
+    words = {artifact["key"]: artifact["data"] for artifact in by_type["markdown"]}
+    assert page.as_uri() in words["build-vico-report"]
+    assert out.as_uri() in words["build-vico-output"]
 
 
 def test_wrong_source_fails_the_run(prefect: Prefect, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a build says of its progress where there is no terminal: plain lines, or JSON."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,5 +32,6 @@ def test_plain_lines_name_what_is_done_and_what_is_left_out(
 ) -> None:
     with ProgressBars(tmp_path / "journal.jsonl"):
         _build(tmp_path)
-    assert capsys.readouterr().err.splitlines() == [
-        "decode: a [red] film.mp4 done", "left out: b.mp4 (unreadable)"]
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert (first, second) == ("decode: a [red] film.mp4 done", "left out: b.mp4 (unreadable)")
+    assert re.fullmatch(r"decode: 2 of 2, .+, 1 left out", third)

@@ -2,8 +2,12 @@
 
 import json
 import os
+import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -50,6 +54,43 @@ def test_queries_are_read_from_the_terminal(sample_build: Path) -> None:
     assert str(count) in done.stdout
     assert "nonsense" in done.stderr
     assert "42" in done.stdout, "a last query without ; is answered too"
+
+
+def test_a_word_that_is_no_table_swallows_nothing_and_exit_ends(sample_build: Path) -> None:
+    done = inspect(sample_build, stdin="columns nope\nSELECT 6 * 7 AS n;\nexit\nSELECT 6 * 8 AS n;")
+    assert "there is no table 'nope'" in done.stderr
+    assert done.returncode == 0
+    assert "42" in done.stdout
+    assert "48" not in done.stdout
+
+
+def test_ctrl_c_drops_the_query_and_not_the_shell(sample_build: Path) -> None:
+    reader, terminal = pty.openpty()
+    shell = subprocess.Popen([INSPECT, sample_build], stdin=terminal, stdout=terminal, stderr=terminal,
+                             start_new_session=True, env=os.environ | {"TERM": "dumb"})
+    try:
+        _read_until(reader, b"vico> ")
+        os.write(reader, b"SELECT sum(range) FROM range(1000000000000);\n")
+        time.sleep(1.0)
+        shell.send_signal(signal.SIGINT)
+        _read_until(reader, b"vico> ")
+        os.write(reader, b"SELECT 6 * 7 AS n;\n")
+        assert b"42" in _read_until(reader, b"vico> ")
+        os.write(reader, b"exit\n")
+        assert shell.wait(timeout=60) == 0
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(reader)
+        os.close(terminal)
+
+
+def _read_until(reader: int, end: bytes) -> bytes:
+    said, deadline = b"", time.monotonic() + 60
+    while not said.rstrip().endswith(end.rstrip()):
+        assert select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0], said
+        said += os.read(reader, 4096)
+    return said
 
 
 def test_views_work_in_plain_duckdb(sample_build: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from pipeline.hub_copy import FREE, make_hub_copy
+from pipeline.hub_copy import COPY_STAGES, FREE, make_hub_copy
+from pipeline.progress import StageProgress
 from pipeline.push_to_hub import run
 from tests.builds import rows
 from tests.generated_sets import video_id, write_generated_set
@@ -34,7 +35,8 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def copy(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_hub_copy(data_set, tmp_path_factory.mktemp("copy"), FREE, 100).folder
+    with StageProgress(COPY_STAGES) as progress:
+        return make_hub_copy(data_set, tmp_path_factory.mktemp("copy"), FREE, 100, progress).folder
 
 
 def test_a_dry_run_lists_what_would_be_sent(data_set: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,8 @@ def data_set(tmp_path: Path) -> Path:
 def test_a_review_by_key_ends_in_the_card(page: Page, data_set: Path) -> None:
     with served(data_set, "--review", "4", "--seed", "5") as server:
         page.goto(server.url)
+        expect(page.locator(".question")).to_be_visible()
+        assert page.locator(".review").evaluate("sheet => [...sheet.childNodes].filter(n => n.nodeType === 3)") == []
         for number, key in enumerate("rwur", start=1):
             expect(page.locator(".review-bar p")).to_contain_text(f"{number} of 4")
             page.keyboard.press(key)

@@ -1,6 +1,7 @@
 """report-vico --serve: what it answers, whom it refuses, and what its SQL cannot do."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_the_page_is_read_from_the_shards(page: Page, server: Served, data_set: 
     expect(page.locator(".clips > li.here")).to_be_in_viewport()
     page.wait_for_timeout(300)
     assert page.evaluate("document.querySelector('.clips > li.here img').naturalWidth") > 0
+
+
+def test_a_reload_shows_what_a_build_has_made_since(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    write_generated_set(folder, videos=1, samples=5)
+    with served(folder, "--serve") as server:
+        assert '"questions_shown":5,' in requests.get(f"{server.url}data/summary.js", timeout=60).text
+        shutil.rmtree(folder)
+        write_generated_set(folder, videos=2, samples=9)
+        assert '"questions_shown":9,' in requests.get(f"{server.url}data/summary.js", timeout=60).text
+        assert server.sql("SELECT count(*) FROM samples").json()["rows"] == [[9]]
 
 
 def test_sql_is_answered(page: Page, server: Served) -> None:

@@ -11,7 +11,7 @@
         h("p", { class: "kicker" }, "Visual clue order"),
         h("h1", {}, `${vico.count(totals.samples, "question")} about ${vico.duration(totals.hours * 3600)} of video`),
         h("p", { class: "lead" }, madeBy(figures.made_by)),
-        shownOf(summary),
+        shownOf(summary), versionOf(summary),
         strip(summary.strip)),
       totalsList(totals),
       h("section", { "aria-labelledby": "yield" }, h("h2", { id: "yield" }, "Yield"), yields(figures.yield)),
@@ -32,6 +32,10 @@
 
   const shownOf = (summary) => summary.questions_shown < summary.figures.totals.samples && h("p", { class: "note" },
     `This page holds ${vico.number(summary.questions_shown)} of them, those of ${vico.count(summary.videos_shown, "video")} drawn at random; report-vico --serve shows all. The figures below are of the whole data set.`);
+
+  // A page of files stays as it was written when the data set grows, so it says what it shows.
+  const versionOf = ({ version }) => version && h("p", { class: "note" },
+    `Version ${version} of the data set (sha256 of its manifest.json).`);
 
   const strip = (clips) => clips.length > 0 && h("ol", { class: "strip", "aria-label": "Clips from all over the data set" },
     clips.map((clip) => h("li", {}, h("a", { href: vico.videoLink(clip.video, clip.start_s) },

@@ -25,12 +25,12 @@
           h("div", { class: "votes", role: "group", "aria-label": "Is the answer right?" }, VOTES.map(([vote, key]) =>
             h("button", { type: "button", class: `vote ${vote}`, "aria-pressed": String(votes.get(id) === vote), "aria-keyshortcuts": key, onclick: () => cast(vote) },
               vote, h("kbd", { "aria-hidden": "true" }, key))))),
-        result(), vico.questionView(row, false).element);
+        ...result(), vico.questionView(row, false).element);
       vico.say(`Question ${at + 1} of ${state.ids.length}`);
     };
 
-    const result = () => done() && state.figures && h("p", { class: "result", role: "status" },
-      state.sentence, " ", h("button", { type: "button", onclick: finish }, "Finish"));
+    const result = () => done() && state.figures ? [h("p", { class: "result", role: "status" },
+      state.sentence, " ", h("button", { type: "button", onclick: finish }, "Finish"))] : [];
 
     const go = (by) => {
       at = Math.min(state.ids.length - 1, Math.max(0, at + by));
@@ -43,6 +43,7 @@
       const answer = await vico.store.ask("api/vote", { sample_id: id, vote });
       votes.set(id, vote);
       Object.assign(state, answer);
+      vico.store.summary.reviewed = state.figures;
       const next = state.ids.findIndex((one, place) => place > at && !votes.has(one));
       if (next >= 0) at = next;
       scrollTo(0, 0);

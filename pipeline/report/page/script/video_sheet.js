@@ -76,9 +76,11 @@
       from: clue.start_s, to: clue.end_s, kind: kept ? "clue" : "clue-dropped",
       hint: `${vico.stretch(clue.start_s, clue.end_s)} ${clue.text}${kept ? "" : ` (${vico.words(clue.reason)})`}` })) })).filter((lane) => lane.marks.length);
 
-  const legend = () => h("p", { class: "legend", "aria-hidden": "true" },
-    h("i", { class: "key use-1" }), h("i", { class: "key use-2" }), h("i", { class: "key use-3" }), h("i", { class: "key use-4" }),
-    "clips by how many questions rest on them ", h("i", { class: "key clue" }), "clue ", h("i", { class: "key clue-dropped" }), "dropped clue");
+  const legend = () => {
+    const entry = (words, ...kinds) => h("span", {}, kinds.map((kind) => h("i", { class: `key ${kind}` })), words);
+    return h("p", { class: "legend", "aria-hidden": "true" },
+      entry("clips by how many questions rest on them", "use-1", "use-2", "use-3", "use-4"), entry("clue", "clue"), entry("dropped clue", "clue-dropped"));
+  };
 
   const questionMap = (video) => {
     const place = h("div", {});
