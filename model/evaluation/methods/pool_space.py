@@ -1,0 +1,34 @@
+"""Mean pooling over space: every frame keeps one token for each rectangle of `factor` tokens."""
+# ruff: noqa: N803, N806 (names end in the shape of the tensor)
+
+from collections.abc import Iterator
+
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from model.evaluation.methods.kept_tokens import Frames, Kept, grid_of, side_of, whole_frame
+
+
+def pool_space(frames: Frames, factor: int) -> Iterator[Kept]:
+    """Average rectangles, as square as can be: at factor 16 a frame of 12 x 12 tokens becomes 3 x 3, at 8 it
+    becomes 6 x 3.
+
+    Raises:
+        ValueError: a frame cannot be cut into equal rectangles of so many tokens.
+    """
+    for number, tokens_VC in enumerate(frames):
+        if len(tokens_VC) % factor:
+            raise ValueError(f"a frame of {len(tokens_VC)} tokens has no equal parts of {factor}")
+        yield whole_frame(mean_cells(tokens_VC, len(tokens_VC) // factor), number, number)
+
+
+def mean_cells(tokens_VC: Tensor, cells: int) -> Tensor:
+    """The means [cells, C] of equal rectangles of a frame, row by row.
+
+    Raises:
+        ValueError: it has no so many equal parts.
+    """
+    side = side_of(len(tokens_VC))
+    rows, columns = grid_of(cells, side)
+    grid_CHW = tokens_VC.unflatten(0, (side, side)).permute(2, 0, 1)
+    return avg_pool2d(grid_CHW, (side // rows, side // columns)).flatten(1).T
