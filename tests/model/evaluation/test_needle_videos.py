@@ -178,7 +178,8 @@ def test_wrong_calls_and_films_that_cannot_be_used(film, tmp_path, capsys):
     broken.write_bytes(b"no video at all" * 99)
     assert main([str(broken), "--out", str(tmp_path)]) == 3
     assert "broken.mp4" in capsys.readouterr().err
-    assert main([str(film), "--out", str(tmp_path), "--kinds", "ord_edit1", "--needle-seconds", "30"]) == 3
+    slow = ["--kinds", "ord_edit1", "--needle-seconds", "30"]
+    assert main([str(film), "--out", str(tmp_path / "slow"), *slow]) == 3
     assert "4 needles need a video of 126 seconds" in capsys.readouterr().err
 
 
