@@ -1,0 +1,118 @@
+"""Video-XL's own way to look at a video: compressed into the keys and values of its VSTs, once for all questions."""
+# ruff: noqa: N806 (names end in the shape of the tensor)
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.evaluation.question import Question, Reply
+from model.evaluation.viewing import Picture
+from model.fingerprint import fingerprint
+from model.memory import Memory
+from model.modeling_video_xl import VideoXLForConditionalGeneration
+from model.processing_video_xl import VideoXLProcessor
+from model.ratio_choice import PUBLISHED_SEED, DrawnRatio, RatioChoice, check_ratio
+from model.rotary import Positions, position_limit
+
+
+def prompt_ids(
+    processor: VideoXLProcessor, system: str | None, words: str, prefill: str
+) -> tuple[list[int], list[int]]:
+    """Ids of what stands in front of the video and behind it.
+
+    Args:
+        system: words of the system's turn; None: the usual ones.
+        words: the question.
+        prefill: what the answer is made to begin with.
+    """
+    chat: list[dict[str, Any]] = [] if system is None else [{"role": "system", "content": system}]
+    chat.append({"role": "user", "content": [{"type": "video"}, {"type": "text", "text": words}]})
+    prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) + prefill
+    before, behind = prompt.split("<video>", 1)
+    return processor.ids(before), processor.ids(behind)
+
+
+class VstAnswerer:
+    """Answers by one model at one ratio; see `model.evaluation.answerer.Answerer`.
+
+    Args:
+        model: with its processor set.
+        ratios: one, for every window; several: drawn for each window, by the same seed for every video, so that answers
+            do not depend on the order of the videos.
+        positions: "published" or "yarn".
+
+    Raises:
+        ValueError: the model has not such a ratio.
+    """
+
+    method = "vst"
+
+    def __init__(
+        self, model: VideoXLForConditionalGeneration, ratios: Sequence[int], positions: Positions = "published"
+    ) -> None:
+        self._model, self._processor = model, model._need_processor()
+        self._ratios, self._positions = tuple(ratios), positions
+        check_ratio(self._choice(), model.config)
+        self.ratio = " ".join(map(str, self._ratios))
+        self.settings = {
+            "model": fingerprint(model), "method": self.method, "ratio": self.ratio, "positions": positions,
+            "position_limit": position_limit(model.config.text_config, positions)}
+
+    def _choice(self) -> RatioChoice:
+        if len(self._ratios) == 1:
+            return self._ratios[0]
+        return DrawnRatio(self._ratios, np.random.default_rng(PUBLISHED_SEED))
+
+    def prepare(self, picture: Picture, is_image: bool) -> Tensor:
+        """See `Answerer`."""
+        if is_image:
+            return self._processor.image_pixels(picture)
+        return self._processor.frame_pixels(picture)[None]
+
+    def look(self, frames: Iterator[tuple[float | None, Tensor]], system: str | None) -> "SeenAsVst":
+        """See `Answerer`."""
+        prefix_ids, _ = prompt_ids(self._processor, system, "", "")
+        bare = (pixels if time_s is None else (time_s, pixels) for time_s, pixels in frames)
+        memory = self._model.compress(bare, self._choice(), prefix_ids, self._positions).close()
+        return SeenAsVst(self._model, self._processor, memory)
+
+
+class SeenAsVst:
+    """A memory that is asked; see `model.evaluation.answerer.Seen`."""
+
+    def __init__(self, model: VideoXLForConditionalGeneration, processor: VideoXLProcessor, memory: Memory) -> None:
+        self._model, self._processor, self._memory = model, processor, memory
+
+    @property
+    def times_s(self) -> list[float | None]:
+        """Of each frame or tile."""
+        return self._memory.state.times_s
+
+    @property
+    def positions(self) -> int:
+        """Of the text in front and the VSTs."""
+        return self._memory.positions_used
+
+    def reply(self, question: Question) -> Reply:
+        """Greedy decoding, or one pass over the given answer."""
+        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
+        if question.teacher_forced:
+            return self._forced(ids, question.answer)
+        tokenizer = self._processor.tokenizer
+        new = self._model.generate(
+            input_ids=torch.tensor([ids], device=self._model.device), past_key_values=self._memory.cache(self._model),
+            max_new_tokens=question.most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.eos_token_id)
+        return Reply(tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip())
+
+    @torch.no_grad()
+    def _forced(self, ids: list[int], answer: str) -> Reply:
+        """Whether each token of the answer is the likeliest behind those before it."""
+        wanted = self._processor.ids(answer)
+        asked = torch.tensor([ids + wanted[:-1]], device=self._model.device)
+        logits_AT = self._model(asked, past_key_values=self._memory.cache(self._model)).logits[0, len(ids) - 1:]
+        likeliest = logits_AT.argmax(-1).tolist()
+        return Reply(self._processor.tokenizer.decode(likeliest), likeliest == wanted)
