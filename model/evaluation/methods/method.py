@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from math import ceil
 from typing import get_args
 
+from model.configuration import VideoXLConfig
 from model.evaluation.methods.drop_frames import drop_frames
 from model.evaluation.methods.kept_tokens import Reduce
 from model.evaluation.methods.merge_frames import merge_frames
 from model.evaluation.methods.merge_places import merge_places
-from model.evaluation.methods.pool_space import pool_space
+from model.evaluation.methods.pool_space import kept_grid, pool_space
 from model.evaluation.methods.pool_time import pool_time
+from model.evaluation.methods.two_tokens import content_grid
+from model.ratio_choice import check_ratio
 from model.rotary import Positions
 from model.window_layout import kept_count, window_lengths
 
@@ -86,6 +89,23 @@ class Method:
     def asks_first(self) -> bool:
         """Whether what is kept depends on the question, so that questions cannot share a look."""
         return self.name == TWO_TOKENS
+
+    def check(self, config: VideoXLConfig) -> None:
+        """See, before any frame is looked at, whether the factor fits a model.
+
+        Raises:
+            MethodError: it does not; says why.
+        """
+        tokens = config.tokens_per_crop
+        try:
+            if self.name == VST:
+                check_ratio(self.factor, config)
+            elif self.name == "pool-space":
+                kept_grid(tokens, self.factor)
+            elif self.name == TWO_TOKENS:
+                content_grid(tokens, self.factor)
+        except ValueError as error:
+            raise MethodError(f"{self}: {error}") from error
 
     def tokens_kept(self, frames: int, tokens_per_frame: int, window_tokens: int) -> int:
         """Tokens that are left of a video in the language model.

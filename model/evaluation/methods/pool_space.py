@@ -17,18 +17,22 @@ def pool_space(frames: Frames, factor: int) -> Iterator[Kept]:
         ValueError: a frame cannot be cut into equal rectangles of so many tokens.
     """
     for number, tokens_VC in enumerate(frames):
-        if len(tokens_VC) % factor:
-            raise ValueError(f"a frame of {len(tokens_VC)} tokens has no equal parts of {factor}")
-        yield whole_frame(mean_cells(tokens_VC, len(tokens_VC) // factor), number, number)
+        yield whole_frame(mean_cells(tokens_VC, kept_grid(len(tokens_VC), factor)), number, number)
 
 
-def mean_cells(tokens_VC: Tensor, cells: int) -> Tensor:
-    """The means [cells, C] of equal rectangles of a frame, row by row.
+def kept_grid(tokens: int, factor: int) -> tuple[int, int]:
+    """Rows and columns of what is left of a frame.
 
     Raises:
-        ValueError: it has no so many equal parts.
+        ValueError: it cannot be cut into equal rectangles of so many tokens.
     """
-    side = side_of(len(tokens_VC))
-    rows, columns = grid_of(cells, side)
+    if tokens % factor:
+        raise ValueError(f"a frame of {tokens} tokens has no equal parts of {factor}")
+    return grid_of(tokens // factor, side_of(tokens))
+
+
+def mean_cells(tokens_VC: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The means [rows * columns, C] of equal rectangles of a frame, row by row."""
+    side, (rows, columns) = side_of(len(tokens_VC)), grid
     grid_CHW = tokens_VC.unflatten(0, (side, side)).permute(2, 0, 1)
     return avg_pool2d(grid_CHW, (side // rows, side // columns)).flatten(1).T

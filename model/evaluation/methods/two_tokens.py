@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from model.evaluation.methods.kept_tokens import Frames, Kept, whole_frame
+from model.evaluation.methods.kept_tokens import Frames, Kept, grid_of, side_of, whole_frame
 from model.evaluation.methods.pool_space import mean_cells
 
 
@@ -32,11 +32,20 @@ def two_tokens(frames: Frames, factor: int, question_QC: Tensor) -> Iterator[Kep
         ValueError: a frame would keep one token only, or its content cannot be cut into equal parts.
     """
     for number, tokens_VC in enumerate(frames):
-        left = len(tokens_VC) // factor
-        if left < 2 or len(tokens_VC) % factor:
-            raise ValueError(f"of {len(tokens_VC)} tokens a frame, factor {factor} leaves no two or more")
-        content = mean_cells(tokens_VC, left - 1)
+        content = mean_cells(tokens_VC, content_grid(len(tokens_VC), factor))
         yield whole_frame(torch.cat((context_token(tokens_VC, question_QC)[None], content)), number, number)
+
+
+def content_grid(tokens: int, factor: int) -> tuple[int, int]:
+    """Rows and columns of a frame's content tokens.
+
+    Raises:
+        ValueError: the frame would keep one token only, or its content cannot be cut into equal parts.
+    """
+    left = tokens // factor
+    if left < 2 or tokens % factor:
+        raise ValueError(f"of {tokens} tokens a frame, factor {factor} leaves no two or more")
+    return grid_of(left - 1, side_of(tokens))
 
 
 def context_token(tokens_VC: Tensor, question_QC: Tensor) -> Tensor:
