@@ -228,7 +228,7 @@ def _decord_reader(path: str, facts: VideoFacts) -> Any | None:
     except decord.DECORDError:
         return None
     expected_s = facts.ticks * float(facts.time_base)
-    if len(times_s) != len(expected_s) or reader[0].shape[:2] != (facts.height, facts.width):
+    if len(times_s) != len(expected_s) or reader[0].shape != (facts.height, facts.width, 3):
         return None
     half_step = float(np.diff(expected_s).min(initial=1.0)) / 2
     # decord's zero is the stream's, ours the container's: only the distances can be compared.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -48,3 +49,18 @@ def test_same_time_twice_gives_the_same_frame_twice(tmp_path: Path) -> None:
     write_numbered(path, "constant", frames=50)
     numbers = [read_number(picture) for _, picture in pick_frames(str(path), read_facts(str(path)), [1.0, 1.0, 1.01])]
     assert numbers == [25, 25, 25]
+
+
+@pytest.mark.parametrize("width", [16, 24, 48, 72])
+def test_narrow_pictures_that_decord_hands_out_garbled_come_right(tmp_path: Path, width: int) -> None:
+    """decord takes the padding of such rows for a fourth colour and more."""
+    path = tmp_path / "narrow.mp4"
+    picture = np.repeat(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], 32, 0).repeat(3, 2)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", 10)
+        stream.width, stream.height, stream.pix_fmt = width, 32, "yuv420p"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        file.mux(stream.encode())
+    [(_, picked)] = pick_frames(str(path), read_facts(str(path)), [0.0])
+    assert picked.shape == picture.shape
+    assert np.abs(picked.astype(int) - picture).mean() < 6
