@@ -8,12 +8,15 @@ from model.evaluation.benchmarks import (
     mme,
     mvbench,
     nextqa,
+    vico_held_out,
+    vico_reorder,
     video_mme,
     vnbench,
 )
 from model.evaluation.task import Task
 
-_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, mme, mmbench)
+_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, mme, mmbench, vico_held_out,
+            vico_reorder)
 
 
 def all_tasks() -> dict[str, Task]:
