@@ -11,9 +11,13 @@ from random import Random
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from fake_answerers import always_a, cheat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.evaluation.answer_files import AnswerFiles
+from model.evaluation.evaluate import evaluate, group_looks
+from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.needle_videos.make import QUESTIONS, main
 from model.evaluation.needle_videos.needle_film import with_needles
 from model.evaluation.needle_videos.needle_pictures import drawn_over, own_picture
@@ -29,6 +33,7 @@ from model.evaluation.needle_videos.needle_plan import (
     plan_needles,
     tries,
 )
+from model.evaluation.tasks import all_tasks
 from pipeline import decode
 from tests.numbered_videos import Shown, read_number, write_numbered
 
@@ -194,3 +199,21 @@ def test_a_film_that_was_turned_stands_upright(film, tmp_path):
         assert (facts.width, facts.height) == (180, 320)
         shown += [picture.astype(int) for _, picture in decode.pick_frames(str(path), facts, [0.0])]
     assert np.abs(shown[0] - shown[1]).mean() < 6
+
+
+def test_the_harness_reads_what_was_made(film, tmp_path):
+    """Who knows the answers has all four tries right; who always says A has one in four, and no sample."""
+    task = all_tasks()["vnbench"]
+    assert main([str(film), "--out", str(tmp_path), "--fps", "4", "--side", "64"]) == 0
+    questions = task.questions(tmp_path)
+    assert len(questions) == len(KINDS) * 4
+    assert {question.attributes["type"] for question in questions} == set(KINDS)
+    overall = {}
+    for name, answerer in (("cheat", cheat()), ("always A", always_a())):
+        files = AnswerFiles(tmp_path / name)
+        with files.writing({}):
+            evaluate(task, group_looks(questions), answerer, FramePolicy(1000, fps=1), files)
+        figures = {figure.name: figure.estimate.mean for figure in task.figures(list(files.read().values()))}
+        overall[name] = figures["overall"], figures["single tries"]
+    assert overall == {"cheat": (1.0, 1.0), "always A": (0.0, 0.25)}
+    assert len(answerer.looks) == len(KINDS)  # four tries behind one look
