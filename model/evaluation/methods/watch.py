@@ -72,7 +72,7 @@ def watch(
     memory = Memory.begin(model, prefix, method.factor if method.name == VST else 1, method.positions)
     frames = iter(frames)
     if method.name in (VST, ALL):
-        while chunk := list(islice(frames, pass_size.frames_per_chunk(model.config))):
+        while chunk := list(islice(frames, max(1, _tokens_of_pass(model) // model.config.tokens_per_crop))):
             times_s, tokens = zip(*chunk, strict=True)
             memory.extend_tokens(torch.cat(tokens), times_s=list(times_s))
     else:
@@ -97,7 +97,7 @@ def _reduced(
 
 def _passes(kept: Iterator[Kept], model: VideoXLForConditionalGeneration) -> Iterator[Kept]:
     """The same tokens, in lots that keep the language model busy."""
-    enough = model.config.window_tokens * pass_size.windows_per_pass(None, model.config, model.device)
+    enough = _tokens_of_pass(model)
     lot: list[Kept] = []
     for one in kept:
         lot.append(one)
@@ -106,6 +106,10 @@ def _passes(kept: Iterator[Kept], model: VideoXLForConditionalGeneration) -> Ite
             lot = []
     if lot:
         yield _joined(lot)
+
+
+def _tokens_of_pass(model: VideoXLForConditionalGeneration) -> int:
+    return model.config.window_tokens * pass_size.windows_per_pass(None, model.config, model.device)
 
 
 def _joined(lot: Sequence[Kept]) -> Kept:
