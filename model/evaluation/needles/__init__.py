@@ -5,4 +5,5 @@
     needle_grid.py    lengths x depths x ways to look x needles, asked in both published ways
     needle_maps.py    heat maps: PNG, and a page that needs nothing else
     ask.py            the command: python -m model.evaluation.needles.ask
+    miniature.py      hay and needles that the tiny models of `make learn` know
 """

@@ -31,7 +31,7 @@ from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherS
 from model.evaluation.methods.method import NAMES, Method, MethodError
 from model.evaluation.needles.hay import ShortHayError, read_hay
 from model.evaluation.needles.needle import Needle, drawn_needles, read_needles
-from model.evaluation.needles.needle_grid import SCORINGS, TASK, Cell, ask_grid, cells_of
+from model.evaluation.needles.needle_grid import TASK, Cell, ask_grid, cells_of
 from model.evaluation.needles.needle_maps import NeedleMap, draw_png, needle_maps, write_page
 from model.evaluation.task import AnswerRow, BadDataError, MissingDataError
 from model.fingerprint import fingerprint
@@ -135,7 +135,7 @@ def _run(choices: NeedleChoices) -> int:
     with files.writing(settings):
         _ask(model, choices, needles, cells[choices.rank::choices.world], files)
     rows = files.read()
-    wanted = [cell.question_id(needles[cell.needle], scoring) for cell in cells for scoring in SCORINGS]
+    wanted = [question_id for cell in cells for question_id in _asked(cell, needles)]
     if any(question_id not in rows for question_id in wanted):
         print(f"rank {choices.rank} is done; other cells are with the other ranks")
         return DONE
@@ -165,13 +165,18 @@ def _ask(
 ) -> None:
     """Ask this process's share; hay is not even read where nothing is left to ask."""
     done = files.read()
-    left = [cell for cell in cells
-            if any(cell.question_id(needles[cell.needle], scoring) not in done for scoring in SCORINGS)]
+    left = [cell for cell in cells if any(question_id not in done for question_id in _asked(cell, needles))]
     if not left:
         return
     hay = read_hay(model, choices.hay, max(cell.length for cell in left))
     with _bar(len(left)) as (progress, bar):
         ask_grid(model, hay, choices.hay, needles, left, files, lambda _: progress.advance(bar))
+
+
+def _asked(cell: Cell, needles: Sequence[Needle]) -> list[str]:
+    """Ids of the questions of a cell."""
+    needle = needles[cell.needle]
+    return [cell.question_id(needle, scoring) for scoring in needle.scorings]
 
 
 @contextmanager

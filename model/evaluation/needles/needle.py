@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,6 +21,10 @@ from pipeline.decode import UnreadableVideoError
 
 SIDE = 336
 LIST_NAME = "needles.json"
+Scoring = Literal["letter", "forced"]
+"""letter: generate behind "Best option:(", right if the letter is; forced: every token of the answer likeliest."""
+
+_IN_A_WORD = "Answer the question using a single word or phrase."
 _PAPER, _INK, _RED, _GREEN, _BLUE, _GREY = (
     (250, 246, 232), (24, 28, 44), (212, 36, 40), (36, 160, 74), (36, 92, 214), (70, 74, 84))
 
@@ -32,7 +37,7 @@ class Needle:
         name: in results.
         picture: uint8 [height, width, 3].
         question: without its options.
-        options: four, or as many as there are.
+        options: four, or as many as there are; none: it is asked in the forced way only.
         answer: the right one, a word or two.
     """
 
@@ -42,6 +47,15 @@ class Needle:
     options: tuple[str, ...]
     answer: str
 
+    @property
+    def scorings(self) -> tuple[Scoring, ...]:
+        """The ways in which it can be asked."""
+        return ("letter", "forced") if self.options else ("forced",)
+
+    def asked(self, scoring: Scoring, question_id: str, viewing: Viewing) -> Question:
+        """Its question in one of the ways."""
+        return (self.letter_question if scoring == "letter" else self.forced_question)(question_id, viewing)
+
     def letter_question(self, question_id: str, viewing: Viewing) -> Question:
         """To be answered with a letter behind "Best option:(", as Video-XL's authors ask."""
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(LETTERS, self.options, strict=False))
@@ -50,10 +64,11 @@ class Needle:
             LETTERS[self.options.index(self.answer)], self.options, prefill="Best option:(", most_tokens=4)
 
     def forced_question(self, question_id: str, viewing: Viewing) -> Question:
-        """Right if every token of the answer is the likeliest where it stands, as LongVA's authors count."""
-        return Question(
-            question_id, viewing, f"{self.question}\nAnswer the question using a single word or phrase.", "open",
-            self.answer, teacher_forced=True)
+        """Right if every token of the answer is the likeliest where it stands, as LongVA's authors count. A question
+        without options is asked as it stands: it says itself what kind of answer it wants.
+        """
+        words = f"{self.question}\n{_IN_A_WORD}" if self.options else self.question
+        return Question(question_id, viewing, words, "open", self.answer, teacher_forced=True)
 
 
 def drawn_needles() -> list[Needle]:
@@ -73,7 +88,8 @@ def drawn_needles() -> list[Needle]:
 
 
 def read_needles(folder: Path) -> list[Needle]:
-    """One's own needles: pictures and needles.json, a list of {image, question, options, answer}.
+    """One's own needles: pictures and needles.json, a list of {image, question, options, answer}; options may be left
+    out.
 
     Raises:
         MissingDataError, BadDataError: a file is missing, cannot be read, or its answer is none of the options.
@@ -85,10 +101,10 @@ def read_needles(folder: Path) -> list[Needle]:
         rows = json.loads(path.read_text(encoding="utf-8"))
         needles = [
             Needle(Path(row["image"]).stem, read_picture(folder / row["image"], row["image"]), row["question"],
-                   tuple(row["options"]), row["answer"]) for row in rows]
-    except (ValueError, KeyError, TypeError, UnreadableVideoError) as error:
+                   tuple(row.get("options", ())), row["answer"]) for row in rows]
+    except (ValueError, KeyError, TypeError, AttributeError, UnreadableVideoError) as error:
         raise BadDataError(f"{path}: {error}") from error
-    wrong = next((needle for needle in needles if needle.answer not in needle.options), None)
+    wrong = next((needle for needle in needles if needle.options and needle.answer not in needle.options), None)
     if wrong is not None:
         raise BadDataError(f"{path}: the answer of {wrong.name} is none of its options")
     if not needles or len({needle.name for needle in needles}) < len(needles):

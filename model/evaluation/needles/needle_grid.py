@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,16 +14,12 @@ from model.evaluation.letter_reading import before_bracket
 from model.evaluation.methods.method import Method
 from model.evaluation.methods.method_answerer import MethodAnswerer
 from model.evaluation.needles.hay import Hay, needle_tokens
-from model.evaluation.needles.needle import Needle
+from model.evaluation.needles.needle import Needle, Scoring
 from model.evaluation.question import Question, Reply
 from model.evaluation.task import AnswerRow
 from model.evaluation.viewing import VideoStretch
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 
-Scoring = Literal["letter", "forced"]
-"""letter: generate behind "Best option:(", right if the letter is; forced: every token of the answer likeliest."""
-
-SCORINGS: tuple[Scoring, ...] = ("letter", "forced")
 NO_ROOM = "no room on the device"
 TASK = "needles"
 
@@ -114,9 +109,7 @@ def _ask(
 
 
 def _questions(cell: Cell, needle: Needle, viewing: VideoStretch) -> dict[Scoring, Question]:
-    return {
-        "letter": needle.letter_question(cell.question_id(needle, "letter"), viewing),
-        "forced": needle.forced_question(cell.question_id(needle, "forced"), viewing)}
+    return {scoring: needle.asked(scoring, cell.question_id(needle, scoring), viewing) for scoring in needle.scorings}
 
 
 def _row(

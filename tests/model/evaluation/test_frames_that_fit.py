@@ -32,7 +32,7 @@ def test_a_frame_costs_what_its_way_keeps(model, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "held"), [("vst", 720, 0), ("merge-frames", 400, 0), ("merge-places", 30, 1)])
+    ("name", "frames", "held"), [("vst", 720, 0), ("merge-frames", 800, 0), ("merge-places", 30, 1)])
 def test_only_a_bank_holds_the_whole_video(model, name, frames, held):
     """What the others hold does not grow with the video."""
     assert frame_cost(model, Method(name, 2), frames).held == held

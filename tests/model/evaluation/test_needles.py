@@ -19,12 +19,15 @@ from model.evaluation.methods.method import Method
 from model.evaluation.methods.watch import encoded, watch
 from model.evaluation.needles.ask import main
 from model.evaluation.needles.hay import Hay, ShortHayError, needle_tokens, read_hay
+from model.evaluation.needles.miniature import write_miniature
 from model.evaluation.needles.needle import drawn_needles, read_needles
 from model.evaluation.needles.needle_grid import NO_ROOM, TASK, ask_grid, cells_of
 from model.evaluation.needles.needle_maps import draw_png, needle_maps, write_page
 from model.evaluation.task import AnswerRow, BadDataError, MissingDataError
 from model.evaluation.viewing import VideoStretch
 from model.evaluation.vst_answerer import prompt_ids
+from pipeline import decode
+from pipeline.sample_videos import COLOURS
 from tests.numbered_videos import write_numbered
 
 FILM = Path("film.mp4")
@@ -312,3 +315,31 @@ def test_a_needle_is_encoded_like_a_frame(asked_model):
     needle = drawn_needles()[0]
     [(_, expected)] = encoded(asked_model, [Image.fromarray(needle.picture)])
     assert torch.equal(needle_tokens(asked_model, needle), expected)
+
+
+def test_miniature_hay_and_needles(folder, tmp_path):
+    """The stills show the colours of their answers, the hay shows none of the shapes; asked in one way, for want of
+    options.
+    """
+    write_miniature(tmp_path, 16, seed=7)
+    needles = read_needles(tmp_path / "needles")
+    assert len({needle.question for needle in needles}) == 5
+    facts = decode.read_facts(str(tmp_path / "hay.mp4"))
+    times_s = list(map(float, range(16)))
+    hay = [picture for _, picture in decode.pick_frames(str(tmp_path / "hay.mp4"), facts, times_s)]
+    assert facts.duration_s == 16
+    for needle in needles:
+        assert (needle.options, needle.scorings) == ((), ("forced",))
+        assert needle.forced_question("", VIEWING).prompt == needle.question
+        rgb = COLOURS[needle.answer.lower().strip(".")]
+        assert _share_of(needle.picture, rgb) > 0.02
+        assert max(_share_of(picture, rgb) for picture in hay) < 0.01
+    arguments = ["--model", str(folder), "--hay", str(tmp_path / "hay.mp4"), "--needles", str(tmp_path / "needles"),
+                 "--out", str(tmp_path / "out"), "--device", "cpu", "--lengths", "9", "--depths", "0.5"]
+    assert main(arguments) == 0
+    results = json.loads((tmp_path / "out" / TASK / "results.json").read_text())
+    assert [(one["scoring"], len(one["cells"])) for one in results["maps"]] == [("forced", 1)]
+
+
+def _share_of(picture: np.ndarray, rgb: tuple[int, int, int]) -> float:
+    return float((np.linalg.norm(picture.astype(int) - np.array(rgb), axis=2) < 20).mean())
