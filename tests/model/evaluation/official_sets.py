@@ -135,11 +135,11 @@ class OfficialSets:
             options = ["w", "x", "y", "z"]
             for attempt in range(tries):
                 rows.append({
-                    "video": f"./VNBench/n{number}_{kind}.mp4", "question": "What?", "options": options, "gt": "x",
+                    "video": f"./VNBench/n{number}.mp4", "question": "What?", "options": options, "gt": "x",
                     "gt_option": "ABCD"[options.index("x")], "needle_time": [1.0], "length": 2, "type": kind,
                     "try": attempt})
                 options = options[1:] + options[:1]
-            self.film("VNBench", "VNBench", f"n{number}_{kind}.mp4")
+            self.film("VNBench", "VNBench", f"n{number}.mp4")
         self.json(rows, "VNBench", "VNBench-main-4try.json")
 
     def mvbench(self) -> None:

@@ -1,0 +1,139 @@
+"""The command from end to end, by a tiny model with random weights on generated videos."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from model.evaluation.evaluate_command import read_command_line, run
+from tests.model.evaluation.official_sets import OfficialSets
+
+COMMAND = [sys.executable, "-m", "model.evaluation.evaluate_command"]
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, model, processor) -> Path:
+    folder = tmp_path_factory.mktemp("asked")
+    model.save_pretrained(folder / "model")
+    processor.save_pretrained(folder / "model")
+    sets = OfficialSets(folder / "data")
+    sets.mlvu_dev()
+    sets.vnbench()
+    sets.mmbench()
+    return folder
+
+
+def arguments(folder: Path, out: Path, *tasks: str, ratio: int = 8, frames: int = 12) -> list[str]:
+    return ["--model", str(folder / "model"), "--task", *tasks, "--data", str(folder / "data"), "--out", str(out),
+            "--frames", str(frames), "--ratio", str(ratio), "--device", "cpu"]
+
+
+def started(words: list[str], **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*COMMAND, *words], env=os.environ | {"OMP_NUM_THREADS": "1", **environment}, cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def answers(out: Path, task: str) -> list[dict]:
+    return pq.read_table(out / task / "answers.parquet").to_pylist()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+def test_an_evaluation_that_was_stopped_goes_on_and_gives_the_same(
+    folder: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    whole, cut, frames = tmp_path / "whole", tmp_path / "cut", 300  # enough that there is time to stop it
+    assert run(arguments(folder, whole, "mlvu-dev", frames=frames)) == 0
+    process = started([*arguments(folder, cut, "mlvu-dev", frames=frames), "--log-json"])
+    line = json.loads(process.stderr.readline())
+    process.send_signal(stop)
+    said = process.communicate(timeout=100)[1]
+    assert process.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 4)
+    assert stop == signal.SIGKILL or "the same command goes on" in said
+    assert line["event"] == "answered"
+    kept = (cut / "mlvu-dev" / "answers" / "rank-000.jsonl").read_text().splitlines()
+    assert 1 <= len(kept) < 8
+    assert not (cut / "mlvu-dev" / "results.json").exists()
+
+    assert run(arguments(folder, cut, "mlvu-dev", frames=frames)) == 0
+    assert (cut / "mlvu-dev" / "answers" / "rank-000.jsonl").read_text().splitlines()[:len(kept)] == kept
+    assert answers(cut, "mlvu-dev") == answers(whole, "mlvu-dev")
+    assert (cut / "mlvu-dev" / "results.json").read_text() == (whole / "mlvu-dev" / "results.json").read_text()
+
+
+def test_several_tasks_give_tables_with_the_published_figures(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(arguments(folder, tmp_path, "vnbench", "mmbench", "vnbench")) == 0
+    said = capsys.readouterr().out
+    assert "vnbench: vst, ratio 8, 12 frames, ends" in said
+    assert "0.616" in said
+    results = json.loads((tmp_path / "vnbench" / "results.json").read_text())
+    assert results["figures"][0]["published"] == 0.616
+    assert results["settings"]["policy"] == "12 frames, ends"
+    assert {row["frames"] for row in answers(tmp_path, "vnbench")} == {12}
+    assert {row["frames"] for row in answers(tmp_path, "mmbench")} == {4}  # 40 x 30 whole, tiles of 28
+    assert {row["ratio"] for row in answers(tmp_path, "mmbench")} == {"8"}
+
+
+def test_processes_as_torchrun_starts_them_share_the_videos(folder: Path, tmp_path: Path) -> None:
+    words = arguments(folder, tmp_path / "shared", "mlvu-dev")
+    both = [started(words, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2") for rank in range(2)]
+    said = [process.communicate(timeout=200) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    files = sorted((tmp_path / "shared" / "mlvu-dev" / "answers").glob("*.jsonl"))
+    assert [len(file.read_text().splitlines()) for file in files] == [5, 3]  # plotQA has two questions
+    assert run(arguments(folder, tmp_path / "alone", "mlvu-dev")) == 0
+    assert answers(tmp_path / "shared", "mlvu-dev") == answers(tmp_path / "alone", "mlvu-dev")
+
+
+def test_a_part_is_not_shown_beside_published_figures(folder: Path, tmp_path: Path) -> None:
+    assert run([*arguments(folder, tmp_path, "mlvu-dev"), "--limit", "2"]) == 0
+    results = json.loads((tmp_path / "mlvu-dev" / "results.json").read_text())
+    assert (results["answers"], results["questions"]) == (3, 8)
+    assert {one["published"] for one in results["figures"]} == {None}
+
+
+def test_nothing_but_damaged_videos_is_exit_code_3(folder: Path, tmp_path: Path, model) -> None:
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_test()
+    (sets.data / "MLVU_Test" / "MLVU_Test" / "video" / "test_1.mp4").write_bytes(b"")
+    words = arguments(folder, tmp_path / "out", "mlvu-test")
+    words[words.index("--data") + 1] = str(sets.data)
+    assert run(words) == 3
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (["--task", "mlvu"], "no task 'mlvu': there are mlvu-dev"), (["--model", "nowhere"], "nowhere has no config.json"),
+    (["--data", "nowhere"], "no file nowhere/MLVU/json/1_plotQA.json"),
+    (["--ratio", "5"], "compression ratio 5 is not one"), (["--rank", "1"], "--rank 1 must be less than --world 1"),
+    (["--frames", "0"], "frames: "),
+])
+def test_a_wrong_call_says_what_is_wrong(
+    folder: Path, tmp_path: Path, change: list[str], said: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert run([*arguments(folder, tmp_path, "mlvu-dev"), *change]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_another_ratio_needs_another_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run([*arguments(folder, tmp_path, "mlvu-dev"), "--limit", "1"]) == 0
+    assert run([*arguments(folder, tmp_path, "mlvu-dev", ratio=4), "--limit", "1"]) == 2
+    assert "ratio was '8' and is '4'" in capsys.readouterr().err
+
+
+def test_model_and_rank_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEO_XL_MODEL", "some/model")
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    choices = read_command_line(["--task", "mme", "vnbench", "--out", "o", "--ratio", "2", "4"])
+    assert (choices.model, choices.rank, choices.world, choices.ratio) == ("some/model", 3, 8, [2, 4])
+    assert [task.name for task in choices.tasks()] == ["mme", "vnbench"]
+    monkeypatch.setenv("VICO_MODEL", "other")
+    assert read_command_line(["--task", "mme", "--out", "o"]).model == "other"

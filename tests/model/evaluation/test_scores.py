@@ -1,0 +1,141 @@
+"""Scorers: what one who knows, one who never does, one who guesses and one who always says A must come out as."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model.evaluation.answer_files import AnswerFiles
+from model.evaluation.evaluate import evaluate, group_looks
+from model.evaluation.frame_policy import FramePolicy
+from model.evaluation.question import Question, Reply
+from model.evaluation.task import AnswerRow, Figure
+from model.evaluation.tasks import all_tasks
+from model.evaluation.viewing import VideoStretch
+from tests.model.evaluation.fake_answerers import FakeAnswerer, always_a, cheat, contrarian
+from tests.model.evaluation.official_sets import OfficialSets
+
+TASKS = all_tasks()
+SCORED = [name for name in TASKS if "generation" not in name]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    OfficialSets(folder).all()
+    return folder
+
+
+def figures(name: str, data: Path, out: Path, answerer: FakeAnswerer) -> dict[str, Figure]:
+    """Ask everything; two frames of each video are enough."""
+    task, files = TASKS[name], AnswerFiles(out / name)
+    questions = task.questions(data)
+    with files.writing(answerer.settings):
+        evaluate(task, group_looks(questions), answerer, FramePolicy(2), files)
+    rows = files.read()
+    assert rows.keys() == {question.question_id for question in questions}
+    return {figure.name: figure for figure in task.figures(list(rows.values()))}
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_who_cheats_has_full_marks(name: str, data: Path, tmp_path: Path) -> None:
+    found = figures(name, data, tmp_path, cheat())
+    full = {"perception": 2000, "cognition": 800}
+    for figure in found.values():
+        assert figure.estimate.mean == pytest.approx(full.get(figure.name, 200 if name == "mme" else 1))
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_who_is_always_wrong_has_none(name: str, data: Path, tmp_path: Path) -> None:
+    assert {figure.estimate.mean for figure in figures(name, data, tmp_path, contrarian()).values()} == {0}
+
+
+@pytest.mark.parametrize(("name", "overall"), [
+    ("mlvu-dev", 0), ("mlvu-test", 1 / 2), ("videomme", 1 / 4), ("longvideobench", 1 / 2), ("vnbench", 0),
+    ("mvbench", 0), ("nextqa-mc", 1 / 2), ("mmbench", 1 / 2)])
+def test_who_always_says_a_has_what_the_files_hold(name: str, overall: float, data: Path, tmp_path: Path) -> None:
+    assert figures(name, data, tmp_path, always_a())["overall"].estimate.mean == overall
+
+
+def test_one_of_four_tries_is_an_a_but_no_sample_is_right(data: Path, tmp_path: Path) -> None:
+    found = figures("vnbench", data, tmp_path, always_a())
+    assert found["single tries"].estimate.mean == 1 / 4
+    assert found["overall"].estimate.questions == 2
+
+
+def test_who_says_yes_to_everything_has_half_of_mmes_questions_and_no_image(data: Path, tmp_path: Path) -> None:
+    found = figures("mme", data, tmp_path, FakeAnswerer(lambda question: "Yes, there is."))
+    assert found["perception"].estimate.mean == pytest.approx(500)
+    assert found["kind: OCR"].estimate.mean == pytest.approx(50)
+
+
+def test_unread_answers_are_guessed_where_the_authors_do_and_wrong_elsewhere(data: Path, tmp_path: Path) -> None:
+    silent = FakeAnswerer(lambda question: "no idea")
+    for name in ("longvideobench", "nextqa-mc"):
+        task = TASKS[name]
+        read = [task.score(question, Reply("no idea")).read for question in task.questions(data)]
+        assert None not in read
+    assert figures("videomme", data, tmp_path, silent)["overall"].estimate.mean == 0
+
+
+def row(kind: str, right: bool, **changes: str) -> AnswerRow:
+    attributes = {"kind": kind, "type": kind, "ability": kind[:3], "sample": "s", "try": "0", **changes}
+    return AnswerRow("t", "q", changes.get("video", "v"), "", [], "A", "letter", attributes, "A", "A", float(right), 2,
+                     3, "8", "vst", "")
+
+
+def test_mlvu_is_a_mean_over_kinds() -> None:
+    """Kinds of 3, 1 and 1 questions: (1/3 + 1 + 0) / 3, not 2/5."""
+    rows = [row("ego", True), row("ego", False), row("ego", False), row("count", True), row("order", False)]
+    assert TASKS["mlvu-dev"].figures(rows)[0].estimate.mean == pytest.approx(4 / 9)
+
+
+def test_vnbench_is_a_mean_over_types_of_samples_with_all_four_tries_right() -> None:
+    """Of ret_edit one of two samples has all four, of cnt_edit1 the only one has three: (1/2 + 0) / 2."""
+    rows = [row("ret_edit", True, sample="a", video="a") for _ in range(4)]
+    rows += [row("ret_edit", number > 0, sample="b", video="b") for number in range(4)]
+    rows += [row("cnt_edit1", number > 0, sample="c", video="c") for number in range(4)]
+    found = {figure.name: figure.estimate.mean for figure in TASKS["vnbench"].figures(rows)}
+    assert found == pytest.approx({
+        "overall": 1 / 4, "ability: cnt": 0, "ability: ret": 1 / 2, "type: cnt_edit1": 0, "type: ret_edit": 1 / 2,
+        "single tries": 10 / 12})
+
+
+def test_mme_adds_questions_and_images_in_per_cent() -> None:
+    """OCR: one image with both, one with one right: 75 % + 50 %. count: one image with none. Perception is the sum."""
+    rows = [row("OCR", True, video="a"), row("OCR", True, video="a"), row("OCR", True, video="b"),
+            row("OCR", False, video="b"), row("count", False, video="c"), row("count", False, video="c")]
+    found = {figure.name: figure.estimate.mean for figure in TASKS["mme"].figures(rows)}
+    assert found == pytest.approx({"perception": 125, "kind: OCR": 125, "kind: count": 0})
+
+
+@pytest.mark.parametrize(("said", "score"), [
+    ("Yes", 1), ("yes.", 1), ("Y", 1), ("Yes, it is", 1), ("No", 0), ("n", 0), ("It is yes", 0), ("", 0)])
+def test_mme_reads_the_first_letters(said: str, score: float) -> None:
+    question = Question("q", VideoStretch(Path("v")), "?", "yes_no", "yes")
+    assert TASKS["mme"].score(question, Reply(said)).value == score
+
+
+@pytest.mark.parametrize(("name", "chance"), [
+    ("mlvu-dev", lambda options: 1 / options), ("videomme", lambda options: 1 / options),
+    ("mvbench", lambda options: 1 / options), ("mmbench", lambda options: 1 / options)])
+def test_guessing_gives_chance(name: str, chance: Callable[[int], float], data: Path) -> None:
+    """Of 600 guesses per question the share that is right, within four standard deviations."""
+    from random import Random
+
+    task, rng, times = TASKS[name], Random(3), 600
+    for question in task.questions(data)[:3]:
+        expected = chance(len(question.options))
+        right = sum(task.score(question, Reply(rng.choice("ABCDEF"[:len(question.options)]))).value
+                    for _ in range(times))
+        assert abs(right / times - expected) < 4 * (expected * (1 - expected) / times) ** 0.5
+
+
+def test_guessing_hardly_ever_gets_a_vnbench_sample() -> None:
+    """Chance is 1 in 256: of 4,000 samples about 16, at most 36."""
+    from random import Random
+
+    rng = Random(1)
+    rows = [row("ret_edit", rng.random() < 0.25, sample=str(sample), video=str(sample))
+            for sample in range(4000) for _ in range(4)]
+    assert 2 <= 4000 * TASKS["vnbench"].figures(rows)[0].estimate.mean <= 36
