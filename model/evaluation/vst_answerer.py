@@ -98,21 +98,29 @@ class SeenAsVst:
 
     def reply(self, question: Question) -> Reply:
         """Greedy decoding, or one pass over the given answer."""
-        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
-        if question.teacher_forced:
-            return self._forced(ids, question.answer)
         tokenizer = self._processor.tokenizer
+        if question.teacher_forced:
+            wanted, logits_AT = self._given(question)
+            likeliest = logits_AT.argmax(-1)
+            return Reply(tokenizer.decode(likeliest), bool((likeliest == wanted).all()))
+        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
         new = self._model.generate(
             input_ids=torch.tensor([ids], device=self._model.device), past_key_values=self._memory.cache(self._model),
             max_new_tokens=question.most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.eos_token_id)
         return Reply(tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip())
 
+    def log_likelihood(self, question: Question) -> tuple[float, bool]:
+        """Natural logarithm of the probability of the given answer, and whether greedy decoding gives it."""
+        wanted, logits_AT = self._given(question)
+        logs_A = logits_AT.float().log_softmax(-1).gather(1, wanted[:, None])
+        return float(logs_A.sum()), bool((logits_AT.argmax(-1) == wanted).all())
+
     @torch.no_grad()
-    def _forced(self, ids: list[int], answer: str) -> Reply:
-        """Whether each token of the answer is the likeliest behind those before it."""
-        wanted = self._processor.ids(answer)
-        asked = torch.tensor([ids + wanted[:-1]], device=self._model.device)
-        logits_AT = self._model(asked, past_key_values=self._memory.cache(self._model)).logits[0, len(ids) - 1:]
-        likeliest = logits_AT.argmax(-1).tolist()
-        return Reply(self._processor.tokenizer.decode(likeliest), likeliest == wanted)
+    def _given(self, question: Question) -> tuple[Tensor, Tensor]:
+        """Ids of the answer [A], and the logits [A, vocabulary] where each of them is to come."""
+        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
+        wanted = torch.tensor(self._processor.ids(question.answer), device=self._model.device)
+        asked = torch.cat((torch.tensor(ids, device=self._model.device), wanted[:-1]))[None]
+        logits_QT = self._model(asked, past_key_values=self._memory.cache(self._model)).logits[0]
+        return wanted, logits_QT[len(ids) - 1:]
