@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -200,7 +200,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     count.add_argument("--fps", type=float, default=1.0, help="frames a second; left out: 1")
     count.add_argument("--frames", type=int, help="this many frames, evenly spread")
     parser.add_argument("--memory", type=Path, help="file that keeps what was seen")
-    parser.add_argument("--positions", choices=("published", "yarn"), default="published")
+    parser.add_argument("--positions", choices=get_args(Positions), default="published")
     parser.add_argument("--max-new-tokens", type=int, default=256)
     parser.add_argument("--sample", action="store_true", help="draw the answer instead of taking the likeliest words")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -47,6 +47,8 @@ class MemoryState:
         times_s: time of each frame in seconds, or None for a frame given without one.
         closed: whether the stream has ended.
         label: what the memory is of, in whatever words its maker likes.
+        token_frames: where other than whole frames were given (`Memory.extend_reduced`): first and last frame that
+            each visual token stands for.
     """
 
     fingerprint: str
@@ -58,6 +60,7 @@ class MemoryState:
     times_s: list[float | None]
     closed: bool
     label: str = ""
+    token_frames: list[tuple[int, int]] | None = None
 
 
 class Memory:
@@ -152,22 +155,52 @@ class Memory:
         return self
 
     @torch.no_grad()
-    def extend_tokens(self, tokens_VC: Tensor, windows_per_pass: int | None = None) -> "Memory":
+    def extend_tokens(
+        self, tokens_VC: Tensor, windows_per_pass: int | None = None, times_s: Sequence[float | None] | None = None
+    ) -> "Memory":
         """Take in finished visual tokens of whole frames, [V, C]; returns this memory.
 
         Args:
             tokens_VC: made by `VideoXLModel.encode`, of this model or not.
             windows_per_pass: as for `extend`.
+            times_s: of each frame in seconds.
 
         Raises:
             ValueError: the stream is closed, the model's weights have changed, or the shape is wrong.
         """
         self._check_open(windows_per_pass)
         check_visual_tokens(tokens_VC, self._model.config)
-        self.state.times_s += [None] * (tokens_VC.shape[0] // self._model.config.tokens_per_crop)
+        frames = tokens_VC.shape[0] // self._model.config.tokens_per_crop
+        self.state.times_s += [None] * frames if times_s is None else times_s
+        self._take_in(tokens_VC, windows_per_pass)
+        return self
+
+    @torch.no_grad()
+    def extend_reduced(
+        self, tokens_VC: Tensor, token_frames: Sequence[tuple[int, int]], windows_per_pass: int | None = None
+    ) -> "Memory":
+        """Take in what another way of looking left of some frames; returns this memory.
+
+        `state.times_s` is left to the caller, who knows which frames were seen.
+
+        Args:
+            tokens_VC: any number of visual tokens, [V, C].
+            token_frames: first and last frame, from 0, that each token stands for.
+            windows_per_pass: as for `extend`.
+
+        Raises:
+            ValueError: the memory compresses by itself, the stream is closed, or the model's weights have changed.
+        """
+        self._check_open(windows_per_pass)
+        if self.state.ratio != 1:
+            raise ValueError(f"reduced tokens go into a memory of ratio 1, not {self.state.ratio}")
+        self.state.token_frames = [*(self.state.token_frames or ()), *token_frames]
+        self._take_in(tokens_VC, windows_per_pass)
+        return self
+
+    def _take_in(self, tokens_VC: Tensor, windows_per_pass: int | None) -> None:
         waiting = torch.cat((self._raw_VC, tokens_VC.to(self._raw_VC)))
         self._consume(VisualReader(iter(()), self._model.model.encode, waiting), windows_per_pass)
-        return self
 
     def _consume(self, reader: VisualReader, windows_per_pass: int | None) -> None:
         """Compress every window that fills, and keep the rest raw."""
@@ -269,6 +302,8 @@ class Memory:
 
     def vst_frames(self) -> list[tuple[int, int]]:
         """For each kept VST (at ratio 1: visual token) of a finished window its first and last frame."""
+        if self.state.token_frames is not None:
+            return [tuple(pair) for pair in self.state.token_frames[: sum(self.state.window_tokens)]]
         spans = []
         start, per_frame = 0, self._model.config.tokens_per_crop
         for tokens, ratio in zip(self.state.window_tokens, self.state.window_ratios, strict=True):

@@ -219,7 +219,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
             windows_per_pass: None for one pass over the whole batch; 1 for the window loop. Left to
                 "default": one pass with gradients; without, eight published windows' worth of tokens on a GPU
                 and one elsewhere.
-            positions: "published" or "yarn"; a call that continues keeps what its cache began with.
+            positions: "published", "linear", "ntk" or "yarn"; a call that continues keeps what its cache began with.
             return_dict: a tuple if False.
 
         Raises:
@@ -466,7 +466,7 @@ class VideoXLForConditionalGeneration(VideoXLPreTrainedModel, GenerationMixin):
                 finished pixel values [3, S, S]; or of pairs (time in seconds, frame).
             ratio: compression ratio; left out: `config.default_ratio`.
             prefix_ids: ids of the text in front of the video; left out: the processor's usual prompt.
-            positions: "published" or "yarn", fixed for the life of the memory.
+            positions: "published", "linear", "ntk" or "yarn", fixed for the life of the memory.
             windows_per_pass: windows compressed in one pass; left out: eight published windows' worth of
                 tokens on a GPU, one window elsewhere.
             frames_per_chunk: frames encoded at once; left out: 32 on a GPU, 1 elsewhere. With 1 for both, a

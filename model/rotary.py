@@ -1,24 +1,26 @@
 """How positions become rotation angles."""
 
 import copy
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from transformers import Qwen2Config
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
-Positions = Literal["published", "yarn"]
-"""`published`: compute on past the trained range, as the published model does. `yarn`: stretch it (arXiv
-2309.00071).
+Positions = Literal["published", "linear", "ntk", "yarn"]
+"""`published`: compute on past the trained range, as the published model does. The others stretch the range by
+`STRETCH`: `linear` divides every position by it (arXiv 2306.15595); `ntk` raises the base, so that the slowest
+frequency is divided by it and the fastest is left alone (arXiv 2309.00071, section 3.1); `yarn` does either or both
+by frequency (section 3.4).
 """
 
-YARN_FACTOR = 4.0
+STRETCH = 4.0
 
 
 def position_limit(config: Qwen2Config, positions: Positions) -> int:
     """Number of positions that the model, so scaled, is meant for."""
-    return int(config.max_position_embeddings * (YARN_FACTOR if positions == "yarn" else 1))
+    return int(config.max_position_embeddings * (1 if positions == "published" else STRETCH))
 
 
 def check_positions(positions: str) -> None:
@@ -27,8 +29,8 @@ def check_positions(positions: str) -> None:
     Raises:
         ValueError: names the schemes there are.
     """
-    if positions not in ("published", "yarn"):
-        raise ValueError(f"positions must be 'published' or 'yarn', not {positions!r}")
+    if positions not in get_args(Positions):
+        raise ValueError(f"positions must be one of {', '.join(get_args(Positions))}, not {positions!r}")
 
 
 def rotary_tables(
@@ -48,11 +50,17 @@ def rotary_tables(
 def _scaled(config: Qwen2Config, positions: Positions) -> Qwen2Config:
     if positions == "published":
         return config
+    base, head_dim = config.rope_parameters["rope_theta"], config.hidden_size // config.num_attention_heads
     scaled = copy.deepcopy(config)
     scaled.rope_parameters = {
-        "rope_type": "yarn",
-        "rope_theta": config.rope_parameters["rope_theta"],
-        "factor": YARN_FACTOR,
-        "original_max_position_embeddings": config.max_position_embeddings,
-    }
+        "linear": {"rope_type": "linear", "rope_theta": base, "factor": STRETCH},
+        # transformers' own kind, "dynamic", changes with the length; keys that are kept could not follow.
+        "ntk": {"rope_type": "default", "rope_theta": base * STRETCH ** (head_dim / (head_dim - 2))},
+        "yarn": {
+            "rope_type": "yarn",
+            "rope_theta": base,
+            "factor": STRETCH,
+            "original_max_position_embeddings": config.max_position_embeddings,
+        },
+    }[positions]
     return scaled

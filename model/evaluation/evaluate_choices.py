@@ -6,6 +6,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.evaluation.frame_policy import FramePolicy
+from model.evaluation.methods.method import NAMES, Method
 from model.evaluation.task import Task
 from model.evaluation.tasks import all_tasks
 
@@ -24,6 +25,9 @@ class EvaluateChoices(BaseModel):
 
     ratio: Annotated[list[int], Field(
         min_length=1, description="compression ratio; 1: none; several: drawn for each window")] = [USUAL_RATIO]
+    method: Annotated[str | None, Field(
+        description=f"another way to look than --ratio's, name:factor:positions, such as pool-space:16; names: "
+                    f"{', '.join(NAMES)}")] = None
     frames: Annotated[int | None, Field(
         ge=1, description="frames of a video, evenly spread; left out: as the benchmark has it")] = None
     fps: Annotated[float | None, Field(
@@ -47,6 +51,10 @@ class EvaluateChoices(BaseModel):
         strange = [name for name in self.task if name not in known]
         if strange:
             raise ValueError(f"no task {strange[0]!r}: there are {', '.join(known)}")
+        if self.method is not None:
+            Method.parse(self.method)
+            if {"ratio", "positions"} & self.model_fields_set:
+                raise ValueError("--method says ratio and positions itself: leave --ratio and --positions out")
         if self.rank >= self.world:
             raise ValueError(f"--rank {self.rank} must be less than --world {self.world}")
         return self

@@ -26,6 +26,8 @@ from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherS
 from model.evaluation.answerer import Answerer
 from model.evaluation.evaluate import Look, evaluate, group_looks
 from model.evaluation.evaluate_choices import USUAL_RATIO, EvaluateChoices
+from model.evaluation.methods.method import Method
+from model.evaluation.methods.method_answerer import MethodAnswerer
 from model.evaluation.official_files import check_media
 from model.evaluation.task import BadDataError, MissingDataError, Task
 from model.evaluation.task_results import results_of, table_of
@@ -99,7 +101,7 @@ def read_command_line(argv: Sequence[str]) -> EvaluateChoices:
     return read_choices(EvaluateChoices, parser, argv, os.environ, weakest=weakest)
 
 
-def load_answerer(choices: EvaluateChoices) -> VstAnswerer:
+def load_answerer(choices: EvaluateChoices) -> Answerer:
     """The model, on its device.
 
     Raises:
@@ -115,6 +117,8 @@ def load_answerer(choices: EvaluateChoices) -> VstAnswerer:
         model = VideoXLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
         model = model.to(choices.device_name(int(os.environ.get("LOCAL_RANK", choices.rank)))).eval()
         model.processor = VideoXLProcessor.from_pretrained(folder)
+        if choices.method is not None:
+            return MethodAnswerer(model, Method.parse(choices.method))
         return VstAnswerer(model, choices.ratio, choices.positions)
     except ValueError as error:
         raise NoModelError(str(error)) from error

@@ -9,12 +9,15 @@ from model.evaluation.benchmarks import (
     mvbench,
     nextqa,
     nextqa_open,
+    vico_held_out,
+    vico_reorder,
     video_mme,
     vnbench,
 )
 from model.evaluation.task import Task
 
-_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, nextqa_open, mme, mmbench)
+_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, nextqa_open, mme, mmbench,
+            vico_held_out, vico_reorder)
 
 
 def all_tasks() -> dict[str, Task]:

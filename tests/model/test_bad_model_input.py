@@ -60,7 +60,7 @@ def call(model, frames=8, ids=(1, MARK, 2), **changes):
         ({"frames": 0, "ids": (1, 2), "media_sizes": [3]}, "without pixel_values"),
         ({"visual_tokens": torch.zeros(8, 32)}, "both given"),
         ({"frames": 0, "visual_tokens": torch.zeros(7, 32)}, "visual_tokens must have"),
-        ({"positions": "ntk"}, "'published' or 'yarn'"),
+        ({"positions": "longrope"}, "published, linear, ntk, yarn"),
         ({"attention_mask": torch.ones(1, 2)}, "attention_mask has the shape"),
         ({"attention_mask": torch.zeros(1, 3, dtype=torch.long), "frames": 0}, "empty"),
         ({"input_ids": torch.ones(1, 0, dtype=torch.long)}, "at least one id"),
@@ -104,7 +104,7 @@ def test_compress_refuses_frames(sealed, frames, words):
     ("changes", "words"),
     [
         ({"ratio": 5}, "not one of"),
-        ({"positions": "linear"}, "'published' or 'yarn'"),
+        ({"positions": "longrope"}, "published, linear, ntk, yarn"),
         ({"prefix_ids": None}, "processor"),
         ({"prefix_ids": [1, MARK]}, "media mark"),
         ({"prefix_ids": [1, 900]}, "outside the vocabulary"),

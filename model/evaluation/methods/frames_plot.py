@@ -1,0 +1,109 @@
+"""Accuracy over the number of frames that fit: the paper's first figure, of one's own measurements.
+
+    python -m model.evaluation.methods.frames_plot --fit frames.json --results RUN/mlvu-dev/results.json... --out FILE
+
+`frames.json` comes from benchmarks/frames_that_fit.py --json, the results from evaluate-video-xl or
+model.evaluation.needles.ask; they meet by the name of the way. Needs matplotlib (extra `plots`).
+Exit codes: 0 done, 2 wrong call.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DONE, WRONG_CALL = 0, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One way to look.
+
+    Attributes:
+        name: of the way.
+        frames: that fit.
+        accuracy: 0 to 1; `low` and `high` its interval, equal to it where there is none.
+    """
+
+    name: str
+    frames: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def points_of(fit: Mapping[str, int], results: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Join frames and results; what has only one of the two is left out.
+
+    Args:
+        fit: frames that fit, by way.
+        results: contents of results.json files.
+    """
+    return [
+        Point(name, fit[name], mean, low, high)
+        for one in results for name, mean, low, high in _accuracies(one) if name in fit]
+
+
+def draw_frames_plot(points: Sequence[Point], title: str, path: Path) -> None:
+    """Write the scatter; the file's ending says as what."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams["svg.hashsalt"] = "frames"  # the same points give the same bytes
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for point in points:
+        spread = [[100 * (point.accuracy - point.low)], [100 * (point.high - point.accuracy)]]
+        axes.errorbar(point.frames, 100 * point.accuracy, yerr=spread, fmt="o", capsize=3)
+        axes.annotate(point.name, (point.frames, 100 * point.accuracy), xytext=(6, 6), textcoords="offset points")
+    axes.set_xscale("log")
+    axes.set_xlabel("frames that fit")
+    axes.set_ylabel("% right, with 95 % interval")
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _accuracies(results: Mapping[str, Any]) -> Iterator[tuple[str, float, float, float]]:
+    """Way, mean and interval of a results.json of a benchmark, or of each map of a needle grid."""
+    for one in results.get("maps", ()):
+        if one["mean"] is not None and one["scoring"] == "letter":
+            yield one["method"], one["mean"], one["mean"], one["mean"]
+    if "figures" in results:
+        settings, first = results["settings"], results["figures"][0]
+        name = f"vst:{settings['ratio']}" if settings["method"] == "vst" else settings["method"]
+        name = "all" if name == "vst:1" else name
+        mean = first["mean"]
+        yield name, mean, *(mean if first[end] is None else first[end] for end in ("low", "high"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m model.evaluation.methods.frames_plot", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--fit", type=Path, required=True, help="what benchmarks/frames_that_fit.py --json wrote")
+    parser.add_argument("--results", type=Path, nargs="+", required=True, help="results.json files")
+    parser.add_argument("--out", type=Path, required=True, help="an .svg or .png file")
+    options = parser.parse_args(argv)
+    try:
+        fit, results = json.loads(options.fit.read_text()), [json.loads(path.read_text()) for path in options.results]
+        points = points_of({one["method"]: one["frames"] for one in fit["ways"]}, results)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"cannot be read as such a file: {error}", file=sys.stderr)
+        return WRONG_CALL
+    if not points:
+        print("no way to look is in both the frames and the results", file=sys.stderr)
+        return WRONG_CALL
+    draw_frames_plot(points, f"{fit['memory_gb']:g} GB", options.out)
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
