@@ -35,16 +35,19 @@ def main() -> None:
         films.mkdir()
         for number in range(max(options.videos)):
             draw(films / f"{number:06d}.mp4", number)
+        runs = []
         for count in options.videos:
             chosen = Path(name) / f"{count}.txt"
             chosen.write_text("".join(f"films/{number:06d}.mp4\n" for number in range(count)))
             load = os.getloadavg()[0]
             out = Path(name) / f"out-{count}"
-            say(count, watched_build(out, chosen, "--workers", "1", "--clip-seconds", "4"), load)
+            runs.append((count, watched_build(out, chosen, "--workers", "1", "--clip-seconds", "4")))
+            say(*runs[-1], load)
+        say_slope(*runs[0], *runs[-1])
 
 
 def draw(path: Path, seed: int) -> None:
-    """A video unlike the others."""
+    """A video unlike the others: a pattern a second, which moves."""
     rng = np.random.default_rng(seed)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
@@ -52,9 +55,23 @@ def draw(path: Path, seed: int) -> None:
         for _ in range(SECONDS):
             small = rng.integers(0, 256, (9, 16, 3), dtype=np.uint8)
             picture = np.kron(small, np.ones((8, 8, 1), dtype=np.uint8))
-            for _ in range(FPS):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            for number in range(FPS):
+                moved = np.ascontiguousarray(np.roll(picture, 8 * number, axis=1))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
         container.mux(stream.encode(None))
+
+
+def say_slope(few: int, first: Watched, many: int, last: Watched) -> None:
+    """What each video takes that is added to a few: start-up, and what is done once, cancel out."""
+    if many == few:
+        return
+    print(f"\neach video from {few} to {many}:")
+    print(f"  orchestration {(last.orchestrated_s - first.orchestrated_s) / (many - few):.3f} s")
+    for role in sorted(last.peak_mb):
+        peak_kb = (last.peak_mb[role] - first.peak_mb.get(role, 0.0)) / (many - few) * 1000
+        cpu_s = (last.cpu_s[role] - first.cpu_s.get(role, 0.0)) / (many - few)
+        print(f"  {role:15} {peak_kb:7.0f} kB of memory, {cpu_s:7.3f} s of CPU")
+    print(f"  Prefect's database {(last.database_mb - first.database_mb) / (many - few) * 1000:.0f} kB", flush=True)
 
 
 def say(count: int, watched: Watched, load: float) -> None:

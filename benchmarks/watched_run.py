@@ -84,7 +84,7 @@ def _watch(session: int, seen: dict[int, tuple[str, float, float]], ended: threa
 
 def _look_at(folder: Path, session: int, seen: dict[int, tuple[str, float, float]]) -> None:
     numbers = (folder / "stat").read_text().rpartition(")")[2].split()
-    if int(numbers[3]) != session:
+    if int(numbers[3]) != session or numbers[0] == "Z":  # one that has ended keeps its number, and no memory
         return
     words = (folder / "cmdline").read_bytes().decode(errors="replace")
     role = next((role for sign, role in _ROLES.items() if sign in words), "command")
