@@ -115,6 +115,9 @@ def rates(facts: VideoFacts, folder: Path, costs: dict[str, Cost]) -> dict[str, 
         "other_cpu_s_per_video_s": round(rest / seconds, 6),
         "work_bytes_per_video_s": round(_bytes(folder, ("decode", "captions", "clues", "questions")) / seconds),
         "shard_bytes_per_video_s": round(_bytes(folder / "shards", ("data",)) / seconds),
+        "clip_files_cpu_s_per_megapixel": round(
+            (costs["decode_and_clip_files"].cpu_s - costs["decode"].cpu_s) / pixels, 6),
+        "clip_files_bytes_per_megapixel": round(_bytes(folder, ("clip_files",)) / pixels),
     }
 
 

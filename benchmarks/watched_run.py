@@ -84,9 +84,9 @@ def _watch(session: int, seen: dict[int, tuple[str, float, float]], ended: threa
 
 def _look_at(folder: Path, session: int, seen: dict[int, tuple[str, float, float]]) -> None:
     numbers = (folder / "stat").read_text().rpartition(")")[2].split()
-    if int(numbers[3]) != session or numbers[0] == "Z":  # one that has ended keeps its number, and no memory
-        return
     words = (folder / "cmdline").read_bytes().decode(errors="replace")
+    if int(numbers[3]) != session or not words:  # one that ends has no memory any more, and no words
+        return
     role = next((role for sign, role in _ROLES.items() if sign in words), "command")
     status = (folder / "status").read_text().splitlines()
     peak_mb = next((int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")), 0.0)

@@ -13,7 +13,8 @@ from tests.numbered_videos import write_numbered
 
 RATES = Rates(
     measured_by="", measured_on="", decode_cpu_s_per_megapixel=0.01, other_cpu_s_per_video_s=0.5,
-    work_bytes_per_video_s=1000, shard_bytes_per_video_s=500)
+    work_bytes_per_video_s=1000, shard_bytes_per_video_s=500, clip_files_cpu_s_per_megapixel=0.02,
+    clip_files_bytes_per_megapixel=30)
 SERVED = BuildConfig(captioner="served", orderer="served", caption_urls=["http://x/v1"], caption_model="m", workers=4,
                      caption_price_in=1.0, caption_price_out=10.0)
 
@@ -35,6 +36,14 @@ def test_a_plan_is_arithmetic() -> None:
     assert plan.wall_s == plan.workers_s
     assert plan.disk_bytes == 3600 * 1500
     assert plan.cost >= 258 * (8 * 100 + 10 * 50) / 1e6
+
+
+def test_clip_files_take_cpu_and_disk_by_their_pixels() -> None:
+    lengths_of_two = [Length(3600, 1e6), Length(1800, 4e6)]
+    plain = make_plan(BuildConfig(), lengths_of_two, RATES, _assumed())
+    keeping = make_plan(BuildConfig(keep_clips=True), lengths_of_two, RATES, _assumed())
+    assert keeping.cpu_s - plain.cpu_s == pytest.approx((3600 + 4 * 1800) * 0.02)
+    assert keeping.disk_bytes - plain.disk_bytes == pytest.approx((3600 + 4 * 1800) * 30)
 
 
 def test_nothing_is_guessed_that_must_be_given() -> None:
