@@ -13,61 +13,30 @@ told apart: it does not depend on the video.
 import argparse
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import imageio_ffmpeg
+from cost import Cost, run
+from counted_video import FFMPEG, generate
 
 from pipeline.decode import read_facts
 
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COMMAND = Path(sys.executable).with_name("build-vico")
-PICTURES = ("testsrc2", "mandelbrot", "gradients=speed=0.02", "cellauto", "smptehdbars", "life=mold=10")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What running something took."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
 
 
 def main() -> None:
     """Print the table for each video."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, help="a film; without it one is generated")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[10.0], help="lengths of the generated videos")
+    parser.add_argument("--minutes", type=int, nargs="+", default=[10], help="lengths of the generated videos")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="decoding threads")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         videos = [options.video] if options.video else [generate(Path(folder), minutes) for minutes in options.minutes]
         for video in videos:
             measure(video, Path(folder), options.threads)
-
-
-def generate(folder: Path, minutes: float) -> Path:
-    """A 720p video at 24 frames per second: a scene every ten seconds or so, with noise, H.264."""
-    path = folder / f"{minutes:g}-minutes.mp4"
-    minute = folder / "minute.mp4"
-    if not minute.exists():
-        sources = [f"{picture}{':' if '=' in picture else '='}size=1280x720:rate=24" for picture in PICTURES]
-        inputs = [part for source in sources for part in ("-f", "lavfi", "-t", "10", "-i", source)]
-        scaled = "".join(f"[{i}:v]format=yuv420p,noise=alls=2:allf=t[v{i}];" for i in range(len(sources)))
-        joined = "".join(f"[v{i}]" for i in range(len(sources)))
-        run(FFMPEG, "-v", "error", "-y", *inputs, "-filter_complex",
-            f"{scaled}{joined}concat=n={len(sources)}:v=1[v]", "-map", "[v]", "-c:v", "libx264", "-preset", "veryfast",
-            "-crf", "26", "-g", "120", "-pix_fmt", "yuv420p", str(minute))
-    repeats = str(round(minutes) - 1)
-    run(FFMPEG, "-v", "error", "-y", "-stream_loop", repeats, "-i", str(minute), "-c", "copy", str(path))
-    return path
 
 
 def measure(video: Path, folder: Path, threads: int) -> None:
@@ -98,25 +67,6 @@ def say(name: str, cost: Cost, bare: Cost, duration_s: float) -> None:
     """A line of the table."""
     print(f"{name:22}{cost.wall_s:9.2f}{cost.cpu_s:9.2f}{cost.wall_s / bare.wall_s:13.2f}"
           f"{cost.cpu_s / bare.cpu_s:12.2f}{duration_s / cost.wall_s:13.1f}{cost.peak_mb:9.0f}", flush=True)
-
-
-def run(*command: str | Path) -> Cost:
-    """Run a command to its end; CPU and memory include the processes it started and waited for."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
-
-
-def timed(work: Callable[[], None]) -> Cost:
-    """Run a function in this process."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(time.perf_counter() - wall, time.process_time() - cpu, peak_mb)
 
 
 if __name__ == "__main__":

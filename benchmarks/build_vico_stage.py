@@ -10,11 +10,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from build_vico import timed
+from cost import timed
 
 from pipeline.captioner_measured import MeasuredCaptioner
 from pipeline.captions import caption_video, open_decoded
 from pipeline.clues import find_clues
+from pipeline.cut_clips import cut_clips
 from pipeline.decode_video import DecodeSettings, decode_video
 from pipeline.identify import identify
 from pipeline.questions import ask
@@ -42,6 +43,12 @@ def main(stage: str, video: str, folder: Path, threads: int) -> None:
                 identify(lambda share: None, video)
             case "decode":
                 decode_video(lambda share: None, source, VIDEO_ID, settings, threads, product)
+            case "clip_files":
+                cut_clips(lambda share: None, source, VIDEO_ID, settings, threads, product)
+            case "decode_and_clip_files":
+                (product / "clips").mkdir()
+                decode_video(
+                    lambda share: None, source, VIDEO_ID, settings, threads, product, None, product / "clips")
             case "captions":
                 caption_video(MeasuredCaptioner(), open_decoded(folder / "decode"), product)
             case "clues":

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.vllm_environment import EnvironmentFailedError, cache_folder, vllm_python
+from flows.pinned_environment import EnvironmentFailedError, cache_folder
+from flows.vllm_environment import vllm_python
 from flows.vllm_server import ServerDidNotStartError, ServerPlan, VllmServer
 from pipeline.progress import StageProgress, add_log_json
 

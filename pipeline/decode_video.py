@@ -9,10 +9,13 @@ Product (a folder):
     thumbnails.parquet      clip_index, jpeg
     looks.parquet           clip_index, t_s, picture_hash, flat, luma, change: four a second
     needles.json            a `Needle` record for each that was planted, in a planted copy
+
+The same pass writes clip files (`clip_files.py`) where they are wanted.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,11 +26,12 @@ import cv2
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.clip_files import ClipFileWriter
 from pipeline.decode import UnreadableVideoError, VideoFacts, read_facts, read_frames
 from pipeline.frame_plan import ClipPlan, FramePlan, plan_frames
 from pipeline.killable_worker import Report
 from pipeline.looks import LOOKS, ClipLooks
-from pipeline.needles import Needle, NeedlePainter, plan_needles
+from pipeline.needles import Needle, NeedlePainter, PlannedNeedle, plan_needles
 from pipeline.picture_encoder import Picture, PictureEncoder
 from pipeline.picture_hash import picture_hash
 from pipeline.record_files import write_records
@@ -63,9 +67,11 @@ class DecodeSettings:
 
 def decode_video(
     report: Report, source: Source, video_id: str, settings: DecodeSettings, threads: int, folder: Path,
-    needles_seed: int | None = None,
+    needles_seed: int | None = None, clip_folder: Path | None = None,
 ) -> None:
     """Decode a video once and write the product; with a seed, plant needles in its pictures.
+
+    With a `clip_folder`, its clip files are written there.
 
     Raises:
         UnreadableVideoError: no clip can come of the file; the reason says why.
@@ -73,16 +79,19 @@ def decode_video(
     cv2.setNumThreads(1)  # this process decodes one video; its threads belong to the decoder
     report(0.0)
     facts = read_facts(source.path)
-    plan = _plan(facts, settings)
+    plan = plan_video(facts, settings)
     needles = [] if needles_seed is None else plan_needles(plan.clips, video_id, needles_seed)
-    painter = NeedlePainter(needles, (facts.width, facts.height), facts.rotation)
-    report(0.0)
-    with _Pass(video_id, facts, plan, settings, folder) as run:
-        for position, frame in read_frames(source.path, facts, threads):
-            if position % _REPORT_EVERY == 0:
-                report(position / len(facts.ticks))
-            run.take(position, painter.paint(facts.to_seconds(int(facts.ticks[position])), frame))
+    with ExitStack() as writing:
+        run = writing.enter_context(_Pass(video_id, facts, plan, settings, folder))
+        clip_files = None if clip_folder is None else writing.enter_context(
+            ClipFileWriter(video_id, facts, plan.clips, clip_folder))
+        for position, frame in painted_frames(report, source.path, facts, needles, threads):
+            run.take(position, frame)
+            if clip_files is not None:
+                clip_files.take(position, frame)
         cuts = run.finish()
+        if clip_files is not None:
+            clip_files.finish()
     clips = [replace(clip, cuts_s=[cut for cut in cuts if clip.start_s <= cut < clip.end_s]) for clip in run.clips]
     rejected = [*run.rejected, *_ends(video_id, facts, plan)]
     if not clips:
@@ -95,6 +104,18 @@ def decode_video(
     write_records(folder / "video.json", Video, [_video(source, video_id, facts, cuts)])
 
 
+def painted_frames(
+    report: Report, path: str, facts: VideoFacts, needles: list[PlannedNeedle], threads: int
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Every intact frame with its position, needles in the place of those they stand on; reports as it goes."""
+    painter = NeedlePainter(needles, (facts.width, facts.height), facts.rotation)
+    report(0.0)
+    for position, frame in read_frames(path, facts, threads):
+        if position % _REPORT_EVERY == 0:
+            report(position / len(facts.ticks))
+        yield position, painter.paint(facts.to_seconds(int(facts.ticks[position])), frame)
+
+
 def read_jpegs(folder: Path) -> Iterator[tuple[int, float, bytes]]:
     """The caption frames of a decode product: clip_index, seconds, JPEG, in order of time."""
     for batch in pq.ParquetFile(folder / "caption_frames.parquet").iter_batches():
@@ -102,7 +123,12 @@ def read_jpegs(folder: Path) -> Iterator[tuple[int, float, bytes]]:
             yield row["clip_index"], row["t_s"], row["jpeg"]
 
 
-def _plan(facts: VideoFacts, settings: DecodeSettings) -> FramePlan:
+def plan_video(facts: VideoFacts, settings: DecodeSettings) -> FramePlan:
+    """Clips and frames of a video.
+
+    Raises:
+        UnreadableVideoError: it is too long, or too short for a single clip.
+    """
     if facts.duration_s > settings.max_hours * 3600:
         raise UnreadableVideoError(
             Reason.TOO_LONG, f"it lasts {facts.duration_s / 3600:.2f} hours, more than {settings.max_hours:g}")

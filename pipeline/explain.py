@@ -18,6 +18,7 @@ from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.bucket_shards import bucket_inputs, into_buckets
 from pipeline.captions import make_captioner
 from pipeline.catalogue import Catalogue, address
+from pipeline.clip_files import clip_files_inputs
 from pipeline.exclusion import load_exclusion
 from pipeline.fetch_stage import Fetching
 from pipeline.journal import Event, Journal
@@ -89,6 +90,8 @@ class Explainer:
             ExclusionListError: a list of test videos cannot be used.
         """
         store, journal = _LookingStore(out), _NoJournal()
+        self._config = config
+        config = config.model_copy(update={"keep_clips": False})  # clip files are asked about beside the stages
         self._shop = Workshop(
             config, store, journal, WorkerPool(0), make_captioner(config),
             guesser=BuiltInGuesser.load(out / blind_guesser.FILE_NAME), exclusion=load_exclusion(config, out),
@@ -131,11 +134,19 @@ class Explainer:
         self, source: Source, video_id: str, decode: Callable[[Workshop, Source, str], Path]
     ) -> dict[str, str]:
         """The stages from the decode on; a video for which none has to run counts to the shards."""
+        clip_files = self._clip_files(video_id, is_planted=decode is video_stages.decode_planted)
         try:
             self._products.append(self._look(source, video_id, decode))
         except WouldRunError as first:
-            return self._all_from(first, source)
-        return {}
+            return self._all_from(first, source) | clip_files
+        return clip_files
+
+    def _clip_files(self, video_id: str, is_planted: bool) -> dict[str, str]:
+        """Nothing follows from them, and they follow from no stage."""
+        inputs = clip_files_inputs(self._config, video_id, is_planted)
+        if not self._config.keep_clips or self._shop.store.find(Stage.CLIP_FILES, key_of(inputs)) is not None:
+            return {}
+        return {Stage.CLIP_FILES: self._before.why(Stage.CLIP_FILES, inputs)}
 
     def _all_from(self, first: "WouldRunError", source: Source) -> dict[str, str]:
         first_at = STAGES.index(Stage(first.stage))

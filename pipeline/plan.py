@@ -35,6 +35,15 @@ class Rates(BaseModel):
     other_cpu_s_per_video_s: Annotated[float, Field(gt=0)]
     work_bytes_per_video_s: Annotated[float, Field(gt=0)]
     shard_bytes_per_video_s: Annotated[float, Field(gt=0)]
+    clip_files_cpu_s_per_megapixel: Annotated[float, Field(gt=0)]
+    clip_files_bytes_per_megapixel: Annotated[float, Field(gt=0)]
+
+    def keeping_clips(self, megapixels_per_s: float) -> "Rates":
+        """The rates of a build that also writes clip files, of videos with so many pixels on the mean."""
+        return self.model_copy(update={
+            "decode_cpu_s_per_megapixel": self.decode_cpu_s_per_megapixel + self.clip_files_cpu_s_per_megapixel,
+            "work_bytes_per_video_s":
+                self.work_bytes_per_video_s + self.clip_files_bytes_per_megapixel * megapixels_per_s})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +133,10 @@ def make_plan(config: BuildConfig, found: Sequence[Length | None], rates: Rates,
     seconds = math.fsum(length.seconds for length in known)
     clips = [_clips(config, length.seconds) for length in known]
     asked = requests_of(config, clips, assumed.sizes)
-    cpu_s = math.fsum(length.seconds * length.pixels_per_second for length in known) / 1e6 \
-        * rates.decode_cpu_s_per_megapixel + seconds * rates.other_cpu_s_per_video_s
+    megapixels = math.fsum(length.seconds * length.pixels_per_second for length in known) / 1e6
+    if config.keep_clips:
+        rates = rates.keeping_clips(megapixels / max(seconds, 1.0))
+    cpu_s = megapixels * rates.decode_cpu_s_per_megapixel + seconds * rates.other_cpu_s_per_video_s
     # A planted copy goes through all stages; which videos have one, their ids decide, so a share is reckoned.
     made = 1 + config.calibrate
     workers_s = made * cpu_s / config.workers

@@ -4,8 +4,9 @@ A second of a video is known by the hash of its picture. Copies are found by has
 (most survive a new encoding), and then compared second by second with a little tolerance.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,17 +52,33 @@ def distinct_hashes(decoded: Path) -> np.ndarray:
 
 def _candidates(hashes: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str]]:
     """Pairs of videos, the smaller id first, with enough hashes in common."""
-    seen_in: dict[int, list[str]] = defaultdict(list)
-    for video_id, found in hashes.items():
-        for one in found.tolist():
-            seen_in[one].append(video_id)
-    common: Counter[tuple[str, str]] = Counter()
-    for videos in seen_in.values():
-        if 1 < len(videos) <= _TOO_COMMON:
-            common.update((one, other) for number, one in enumerate(videos) for other in videos[number + 1:])
-    for (one, other), count in common.items():
-        if count >= _COMMON_FROM * min(len(hashes[one]), len(hashes[other])):
-            yield one, other
+    if not hashes:
+        return
+    ids, counts = list(hashes), [len(found) for found in hashes.values()]
+    for key, common in _pairs_in_common(list(hashes.values())).items():
+        one, other = divmod(key, len(ids))
+        if common >= _COMMON_FROM * min(counts[one], counts[other]):
+            yield ids[one], ids[other]
+
+
+def _pairs_in_common(hashes: Sequence[np.ndarray]) -> Counter[int]:
+    """How many hashes each pair of videos shares, by `smaller number * videos + larger number`.
+
+    All hashes lie side by side, 28 bytes each while they are sorted; a dictionary of them would take ten times that.
+    """
+    every = np.concatenate(hashes)
+    owners = np.repeat(np.arange(len(hashes), dtype=np.int32), [len(found) for found in hashes])
+    order = np.argsort(every, kind="stable")
+    every, owners = every[order], owners[order].astype(np.int64)  # of one hash: owners in ascending order
+    starts = np.flatnonzero(np.concatenate([[True], every[1:] != every[:-1]]))
+    sizes = np.diff(starts, append=len(every))
+    common: Counter[int] = Counter()
+    for size in np.unique(sizes[(sizes > 1) & (sizes <= _TOO_COMMON)]).tolist():
+        groups = owners[starts[sizes == size][:, None] + np.arange(size)]
+        for one, other in itertools.combinations(range(size), 2):
+            keys, times = np.unique(groups[:, one] * len(hashes) + groups[:, other], return_counts=True)
+            common.update(dict(zip(keys.tolist(), times.tolist(), strict=True)))
+    return common
 
 
 def _are_same(some: np.ndarray, others: np.ndarray) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import filecmp
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -20,6 +21,9 @@ import pyarrow.parquet as pq
 from pipeline.work_store import flush_folder, flush_tree, key_of, write_file
 from schemas.tables import SCHEMA_VERSION, TABLES, with_footer
 from schemas.views import views_sql
+
+CLIP_FILES = "clip_files"
+"""The folder beside the tables that holds {video_id}/{clip_id}.mp4, where clips are kept."""
 
 _GROUP_BYTES = 32 << 20
 _LARGEST_GROUP_BYTES = 64 << 20
@@ -156,7 +160,7 @@ def publish(staging: Path, out: Path, manifest: dict[str, Any], card: str, besid
     Where readers see this very data set already, nothing is touched.
 
     Args:
-        staging: the tables, and the files that lie beside them; gone afterwards.
+        staging: the tables, clip files where they are kept, and the files that lie beside them; gone afterwards.
         out: where readers look.
         manifest: what is in it.
         card: its README.md.
@@ -179,7 +183,9 @@ def _is_in_place(staging: Path, text: str, manifest: dict[str, Any], names: Sequ
     if not all(_are_equal(staging / name, out / name) for name in names):
         return False
     with contextlib.suppress(FileNotFoundError):
-        return all((out / file["path"]).samefile(staging / file["path"]) for file in manifest["files"])
+        clip_files = (path.relative_to(staging) for path in (staging / CLIP_FILES).rglob("*.mp4"))
+        return all((out / path).samefile(staging / path)
+                   for path in itertools.chain((file["path"] for file in manifest["files"]), clip_files))
     return False
 
 
@@ -195,11 +201,14 @@ def _put_in_place(staging: Path, names: Sequence[str], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.json").unlink(missing_ok=True)
     flush_folder(out)
-    old = staging.with_name("data-before")
+    old = staging.with_name("before")
     shutil.rmtree(old, ignore_errors=True)
-    if (out / "data").exists():
-        os.rename(out / "data", old)
-    os.rename(staging / "data", out / "data")
+    old.mkdir()
+    for folder in ("data", CLIP_FILES):
+        if (out / folder).exists():
+            os.rename(out / folder, old / folder)
+        if (staging / folder).exists():
+            os.rename(staging / folder, out / folder)
     for name in names:
         if (staging / name).exists():
             os.replace(staging / name, out / name)

@@ -17,6 +17,7 @@ from pipeline.blind_check_served import PROMPT as BLIND_PROMPT
 from pipeline.bucket_shards import BUCKETED, into_buckets, write_bucket
 from pipeline.calibration import NEEDLES_FILE, calibration_figures
 from pipeline.card_figures import card_figures
+from pipeline.clip_file_tree import link_clip_files
 from pipeline.data_card import card_text
 from pipeline.exclusion import FROZEN, Exclusion
 from pipeline.needles import Needle
@@ -24,7 +25,7 @@ from pipeline.record_files import read_records
 from pipeline.review_votes import review_figures
 from pipeline.same_pictures import find_same_pictures
 from pipeline.served_figures import served_figures
-from pipeline.shard_files import describe_shard, link, manifest_of, publish, shard_path, write_rows
+from pipeline.shard_files import CLIP_FILES, describe_shard, link, manifest_of, publish, shard_path, write_rows
 from pipeline.table_rows import VideoProducts, rejections_of
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
@@ -73,6 +74,8 @@ def write_shards(
     manifest |= {"figures": card_figures(data), "blind": _blind(config, out)}
     if exclusion is not None and exclusion.text():
         manifest["exclude"] = _freeze(staging / FROZEN, exclusion.text()) | exclusion.counts()
+    if config.keep_clips:
+        manifest["clip_files"] = link_clip_files(config, videos, store, staging / CLIP_FILES)
     if config.calibrate:
         needles = {video.video_id: read_records(video.decoded / "needles.json", Needle)
                    for video in videos if video.is_calibration}

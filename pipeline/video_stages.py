@@ -4,6 +4,7 @@ The key of a product is a hash of everything it depends on: the keys before it, 
 the choices it reads. Change one, and exactly what follows from it is done again.
 """
 
+import contextlib
 import itertools
 import os
 import threading
@@ -18,8 +19,10 @@ from pipeline.blind_check_served import ServedBlindChecker
 from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import caption_video, open_decoded
+from pipeline.clip_files import clip_files_inputs
 from pipeline.clue_order_served import ServedOrderer
 from pipeline.clues import find_clues
+from pipeline.cut_clips import cut_clips
 from pipeline.decode import UnreadableVideoError
 from pipeline.decode_video import DecodeSettings
 from pipeline.exclusion import Exclusion
@@ -169,11 +172,21 @@ def id_of_planted(shop: Workshop, video_id: str) -> str | None:
 
 def is_decoded(shop: Workshop, video_id: str) -> bool:
     """Whether a video's bytes are needed no more, neither for itself nor for a copy with planted needles."""
-    wanted = [_decode_inputs(video_id, shop.config)]
     copy_id = id_of_planted(shop, video_id)
+    wanted = {video_id: _decode_inputs(video_id, shop.config)}
     if copy_id is not None:
-        wanted.append(_planted_inputs(copy_id, shop.config))
-    return all(shop.store.find(Stage.DECODE, key_of(inputs)) is not None for inputs in wanted)
+        wanted[copy_id] = _planted_inputs(copy_id, shop.config)
+    return all(
+        shop.store.find(Stage.DECODE, key_of(inputs)) is not None and _clip_files_wanted(
+            shop, one, is_planted=one == copy_id) is None
+        for one, inputs in wanted.items())
+
+
+def _clip_files_wanted(shop: Workshop, video_id: str, is_planted: bool) -> Inputs | None:
+    """What the clip files of a video are to be made from; None where they are there, or nobody asks for them."""
+    inputs = clip_files_inputs(shop.config, video_id, is_planted)
+    is_there = shop.store.find(Stage.CLIP_FILES, key_of(inputs)) is not None
+    return inputs if shop.config.keep_clips and not is_there else None
 
 
 def _check_licence(shop: Workshop, source: Source, stage: Stage) -> None:
@@ -227,12 +240,16 @@ def decode_planted(shop: Workshop, source: Source, video_id: str) -> Path:
 
 
 def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needles_seed: int | None) -> Path:
-    settings = decode_settings(shop.config)
+    """The decode product; where clip files are wanted, they are there too when it returns.
+
+    One pass makes both. A pass of their own is for clip files that are asked for later.
+    """
+    wanted = _clip_files_wanted(shop, video_id, needles_seed is not None)
 
     def run(folder: Path) -> None:
         try:
-            _in_worker(shop, source, video_id, Stage.DECODE, decode_video.decode_video,
-                       source, video_id, settings, shop.config.decode_threads, folder, needles_seed)
+            with _clip_folder(shop, wanted) as clip_folder:
+                _in_decoder(shop, source, video_id, decode_video.decode_video, folder, needles_seed, clip_folder)
         except UnreadableVideoError as error:
             # A verdict about these bytes under these settings is as lasting as a product.
             for file in folder.iterdir():
@@ -246,7 +263,23 @@ def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needl
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
         raise VideoRejectedError(replace(verdict, source=source.source))
+    if wanted is not None:
+        _once(shop, Stage.CLIP_FILES, wanted, source.source, lambda folder: _in_decoder(
+            shop, source, video_id, cut_clips, folder, needles_seed))
     return product
+
+
+def _clip_folder(shop: Workshop, wanted: Inputs | None) -> contextlib.AbstractContextManager[Path | None]:
+    if wanted is None:
+        return contextlib.nullcontext()
+    return shop.store.write(Stage.CLIP_FILES, key_of(wanted), wanted)
+
+
+def _in_decoder(
+    shop: Workshop, source: Source, video_id: str, job: Callable[..., None], folder: Path, *more: Any
+) -> None:
+    _in_worker(shop, source, video_id, Stage.DECODE, job, source, video_id, decode_settings(shop.config),
+               shop.config.decode_threads, folder, *more)
 
 
 def decode_settings(config: BuildConfig) -> DecodeSettings:

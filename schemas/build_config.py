@@ -68,6 +68,10 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     frame_side: Annotated[int, Field(ge=32, le=2160, description="shorter side of the stored frames, pixels")] = 336
     jpeg_quality: Annotated[int, Field(ge=30, le=100, description="JPEG quality of all pictures")] = 88
 
+    keep_clips: Annotated[bool, Field(
+        description="also write every clip as a video, clip_files/VIDEO_ID/CLIP_ID.mp4: exactly its frames, encoded "
+                    "anew as H.264, without sound")] = False
+
     spans_minutes: Annotated[list[float], Field(
         description="lengths of the stretches that questions are about; the whole video is always one")] = [3, 10, 30]
     max_questions_per_kind: Annotated[int, Field(

@@ -14,6 +14,8 @@ class Stage(StrEnum):
     FETCH = "fetch"
     PROBE = "probe"
     DECODE = "decode"
+    CLIP_FILES = "clip_files"
+    """In the same pass as the decode, where `--keep-clips` asks for them."""
     QUALITY = "quality"
     CAPTIONS = "captions"
     CLUES = "clues"

@@ -22,7 +22,8 @@ from tests.stages import run_stages
 
 RATES = Rates(
     measured_by="", measured_on="", decode_cpu_s_per_megapixel=0.01, other_cpu_s_per_video_s=0.5,
-    work_bytes_per_video_s=1000, shard_bytes_per_video_s=500)
+    work_bytes_per_video_s=1000, shard_bytes_per_video_s=500, clip_files_cpu_s_per_megapixel=0.02,
+    clip_files_bytes_per_megapixel=30)
 SERVED = BuildConfig(captioner="served", orderer="served", caption_urls=["http://x/v1"], caption_model="m", workers=4,
                      caption_price_in=1.0, caption_price_out=10.0, blind="built-in", shuffled_share=0)
 
@@ -83,6 +84,14 @@ def test_a_plan_foresees_what_a_build_asks(tmp_path: Path) -> None:
     assert plan.requests_for["clue order"] == asked["clues"]
     assert 0 < asked["seen"] <= plan.requests_for["picture check"]
     assert 0 < asked["blind"] <= plan.requests_for["blind check"]
+
+
+def test_clip_files_take_cpu_and_disk_by_their_pixels() -> None:
+    lengths_of_two = [Length(3600, 1e6), Length(1800, 4e6)]
+    plain = make_plan(BuildConfig(), lengths_of_two, RATES, _assumed())
+    keeping = make_plan(BuildConfig(keep_clips=True), lengths_of_two, RATES, _assumed())
+    assert keeping.cpu_s - plain.cpu_s == pytest.approx((3600 + 4 * 1800) * 0.02)
+    assert keeping.disk_bytes - plain.disk_bytes == pytest.approx((3600 + 4 * 1800) * 30)
 
 
 def test_nothing_is_guessed_that_must_be_given() -> None:
