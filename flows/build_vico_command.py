@@ -151,6 +151,8 @@ def _build(choices: BuildVicoChoices) -> int:
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
     out = Path(choices.out)
+    for unknown in _not_there(choices.forget, out):
+        print(f"build-vico: no source of {out} has the id {unknown}; should it come, it is left out", file=sys.stderr)
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
@@ -180,6 +182,14 @@ def _build(choices: BuildVicoChoices) -> int:
     if result.unfinished:
         return _complain(f"{left}\nWhat is finished is a whole data set; the same command goes on.", STOPPED)
     return code
+
+
+def _not_there(video_ids: Sequence[str], out: Path) -> list[str]:
+    """Those of the ids that no source is known by, mistyped perhaps."""
+    from pipeline.catalogue import read_catalogue
+
+    known = set(read_catalogue(out / ".work").video_ids.values())
+    return [video_id for video_id in video_ids if video_id not in known]
 
 
 def _no_room(out: Path) -> int:
