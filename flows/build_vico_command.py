@@ -175,7 +175,7 @@ def _build(choices: BuildVicoChoices) -> int:
         if not (is_no_room(error) or is_full(out)):
             raise
         return _no_room(out)
-    left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished}."
+    left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished.rstrip('.')}."
     if result.manifest is None:
         return _complain(f"{left}\nWhat is finished is kept; the same command goes on.", STOPPED)
     code = _say_result(result.manifest, out)
@@ -193,8 +193,8 @@ def _not_there(video_ids: Sequence[str], out: Path) -> list[str]:
 
 
 def _no_room(out: Path) -> int:
-    return _complain(f"there is no room left where {out} lies. What is finished is kept; make room, and the same "
-                     "command goes on.", STOPPED)
+    return _complain(f"there is no room left where {out} lies, or it became read-only. What is finished is kept; mend "
+                     "that, and the same command goes on.", STOPPED)
 
 
 def _say_result(manifest: dict[str, Any], out: Path) -> int:
