@@ -150,6 +150,8 @@ def _build(choices: BuildVicoChoices) -> int:
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
     out = Path(choices.out)
+    for unknown in _not_there(choices.forget, out):
+        print(f"build-vico: no source of {out} has the id {unknown}; should it come, it is left out", file=sys.stderr)
     try:
         with temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
@@ -172,7 +174,7 @@ def _build(choices: BuildVicoChoices) -> int:
         if not (is_no_room(error) or is_full(out)):
             raise
         return _no_room(out)
-    left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished}."
+    left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished.rstrip('.')}."
     if result.manifest is None:
         return _complain(f"{left}\nWhat is finished is kept; the same command goes on.", STOPPED)
     code = _say_result(result.manifest, out)
@@ -181,9 +183,17 @@ def _build(choices: BuildVicoChoices) -> int:
     return code
 
 
+def _not_there(video_ids: Sequence[str], out: Path) -> list[str]:
+    """Those of the ids that no source is known by, mistyped perhaps."""
+    from pipeline.catalogue import read_catalogue
+
+    known = set(read_catalogue(out / ".work").video_ids.values())
+    return [video_id for video_id in video_ids if video_id not in known]
+
+
 def _no_room(out: Path) -> int:
-    return _complain(f"there is no room left where {out} lies. What is finished is kept; make room, and the same "
-                     "command goes on.", STOPPED)
+    return _complain(f"there is no room left where {out} lies, or it became read-only. What is finished is kept; mend "
+                     "that, and the same command goes on.", STOPPED)
 
 
 def _say_result(manifest: dict[str, Any], out: Path) -> int:

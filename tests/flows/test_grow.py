@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.build_status import as_text, read_status
+from flows.build_vico_command import _not_there
 from flows.looks import look
 from pipeline.blind_guesser import FILE_NAME, BuiltInGuesser
 from pipeline.build_request import write_request
@@ -189,6 +190,7 @@ def test_a_forgotten_video_is_in_no_table_and_stays_out(
     wrong = build_vico("--out", out, "--forget", "0.mp4")
     assert wrong.returncode == 2
     assert "32 hex digits" in wrong.stderr
+    assert _not_there([gone, "f" * 32], out) == ["f" * 32]
     built("--out", out, "--forget", gone)
     held = [path for path in out.rglob("*.js*") if gone in path.read_text(errors="replace")]  # the page's scripts too
     assert {path.name for path in held} <= {"catalogue.jsonl", "forgotten.json", "journal.jsonl"}

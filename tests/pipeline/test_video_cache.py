@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from pipeline.video_cache import VideoCache
 
 
@@ -111,7 +109,11 @@ def test_the_same_bytes_from_elsewhere_are_one_file(tmp_path: Path) -> None:
     assert cache.known("other") is None
 
 
-@pytest.mark.parametrize("name", ["videos", "known", "partial"])
-def test_the_folders_are_there_at_once(tmp_path: Path, name: str) -> None:
-    VideoCache(tmp_path / "deep" / "cache", 1)
-    assert (tmp_path / "deep" / "cache" / name).is_dir()
+def test_who_only_looks_makes_no_folder(tmp_path: Path) -> None:
+    cache = VideoCache(tmp_path / "deep" / "cache", 1)
+    assert cache.hold("aa1") is None
+    assert cache.known("aa1") is None
+    assert cache.shrink() == 0
+    assert list(tmp_path.iterdir()) == []
+    with cache.partial("key"):
+        assert (tmp_path / "deep" / "cache" / "partial" / "key").is_dir()
