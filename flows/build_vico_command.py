@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be made, 4 
 """
 
 import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import sys
@@ -15,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from flows.looks import add_looks, look
 from pipeline.no_room import is_full, is_no_room
+from pipeline.shared_files import NoSuchStoreError, is_object_address
 from schemas.build_config import BuildConfig
 from schemas.choices import ChoiceFileError, read_choices
 from schemas.reasons import Stage
@@ -29,8 +32,9 @@ class BuildVicoChoices(BuildConfig):
     """What the command can be told."""
 
     sources: list[str] = Field(default_factory=list)
-    out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on, and "
-                                                        "a data set there grows by the sources named")]
+    out: Annotated[str, Field(min_length=1, description="output folder, or an address like s3://bucket/set; a build "
+                                                        "that was stopped there goes on, and a data set there grows by "
+                                                        "the sources named")]
     rebuild: Annotated[Literal["decode", "captions", "clues", "questions", "shards"] | None, Field(
         description="do one stage again, and what follows from it")] = None
     forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
@@ -57,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
         choices = read_command_line(argv)
     except ValidationError as error:
         return _complain(_what_is_wrong(error), WRONG_CALL)
-    except (ChoiceFileError, json.JSONDecodeError) as error:
+    except (ChoiceFileError, NoSuchStoreError, json.JSONDecodeError) as error:
         return _complain(str(error), WRONG_CALL)
     fault = _wrong_call(choices)
     if fault:
@@ -90,8 +94,16 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 def _of_last_build(stronger: dict[str, Any]) -> dict[str, Any]:
     """What the output was built with: a data set that grows need not be told again how it was made."""
     from pipeline.build_request import inherited_choices
+    from pipeline.output_lock import OutputInUseError, only_run
+    from pipeline.output_place import catch_up, place_of
 
-    return inherited_choices(Path(stronger["out"]) / ".work") if stronger.get("out") else {}
+    if not stronger.get("out"):
+        return {}
+    place = place_of(stronger["out"], stronger.get("scratch"))
+    if place.objects is not None:
+        with contextlib.suppress(OutputInUseError), only_run(place.folder):  # who holds it is caught up
+            catch_up(place)
+    return inherited_choices(place.folder / ".work")
 
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
@@ -105,7 +117,8 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
-    work = Path(choices.out) / ".work"
+    folder = _folder(choices)
+    work = folder / ".work"
     if not choices.sources and not (work / "catalogue.jsonl").is_file():
         return "name at least one video, folder or list; build-vico --help shows how"
     try:
@@ -113,13 +126,15 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             find_sources(choices.sources)
         with_fixed_buckets(choices, work)
         make_captioner(choices)
-        load_exclusion(choices, Path(choices.out))
+        load_exclusion(choices, folder)
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
-        with only_run(Path(choices.out)):
+        with only_run(folder):
             pass
+        if choices.ray and importlib.util.find_spec("prefect_ray") is None:
+            return "--ray needs two more packages: pip install 'video-xl[ray]'"
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
             BucketsFixedError, OutputInUseError) as error:
         return str(error)
@@ -142,21 +157,31 @@ def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
         "rebuild": Stage(choices.rebuild) if choices.rebuild else None, "forgotten": choices.forget}
 
 
+def _folder(choices: BuildVicoChoices) -> Path:
+    """The output, or the folder that stands for it on this machine."""
+    from pipeline.output_place import place_of
+
+    return place_of(choices.out, choices.scratch).folder
+
+
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
-    out = Path(choices.out)
+    out = _folder(choices)
     try:
-        with temporary_prefect(out / ".work" / "prefect"):
+        with temporary_prefect(out / ".work" / "prefect", choices.ray):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
             from pipeline.output_lock import OutputInUseError
+            from pipeline.published_set import CommitLostError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
             except (OutputInUseError, WrongSetupError) as error:
                 return _complain(str(error), WRONG_CALL)
+            except CommitLostError as error:
+                return _complain(f"{error}. What is finished is kept; the same command goes on from there.", STOPPED)
             except BuildFailedError as error:
                 if is_no_room(error) or is_full(out):
                     return _no_room(out)
@@ -174,7 +199,7 @@ def _build(choices: BuildVicoChoices) -> int:
     if result.manifest is None:
         return _complain(f"{result.unfinished} videos are left: {result.why_unfinished}\n"
                          "What is finished is kept; the same command goes on.", STOPPED)
-    code = _say_result(result.manifest, out)
+    code = _say_result(result.manifest, choices.out)
     if result.unfinished:
         return _complain(
             f"{result.unfinished} videos are left: {result.why_unfinished}\n"
@@ -187,7 +212,7 @@ def _no_room(out: Path) -> int:
                      "command goes on.", STOPPED)
 
 
-def _say_result(manifest: dict[str, Any], out: Path) -> int:
+def _say_result(manifest: dict[str, Any], out: str) -> int:
     rows = manifest["rows"]
     print(f"{rows['videos']} videos, {manifest['hours']:.2f} hours: {rows['clips']} clips, "
           f"{rows['clues']} clues, {rows['samples']} samples, {rows['frames']} frames")
@@ -203,7 +228,8 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         found = manifest["calibration"]
         print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
               f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
-    print(f"in {out}; look at it with: report-vico {out}")
+    looker = "inspect-vico" if is_object_address(out) else "report-vico"
+    print(f"in {out}; look at it with: {looker} {out}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE
