@@ -35,7 +35,7 @@ from pipeline.no_room import is_no_room
 from pipeline.output_lock import only_run
 from pipeline.output_place import OutputPlace, catch_up, place_of
 from pipeline.playlists import sources_in
-from pipeline.published_set import commit
+from pipeline.publish import commit
 from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.served_models import ServedModels, StoppedError

@@ -173,7 +173,7 @@ def _build(choices: BuildVicoChoices) -> int:
         with temporary_prefect(out / ".work" / "prefect", choices.ray):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
             from pipeline.output_lock import OutputInUseError
-            from pipeline.published_set import CommitLostError
+            from pipeline.publish import CommitLostError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):

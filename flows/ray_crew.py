@@ -103,7 +103,7 @@ def ray_crew(shop: Workshop, place: OutputPlace) -> Iterator[RayCrew]:
         config, config_out(place), run_id, None if config.captioner == "served" else shop.captioner, shop.guesser,
         shop.exclusion, dict(shop.known_ids), shop.forgotten)
     threads = config.decode_threads or 1
-    with RayTaskRunner(address=config.ray, init_kwargs={"log_to_driver": False}) as runner, \
+    with RayTaskRunner(address=config.ray, init_kwargs={"log_to_driver": False, "logging_level": "error"}) as runner, \
             remote_options(num_cpus=threads, max_retries=_LOST_NODES):
         yield RayCrew(shop, runner, ray.put(pickle.dumps(recipe)), SharedStop(shared, run_id))
     end_run(shared)

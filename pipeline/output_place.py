@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.object_work_store import ObjectWorkStore
-from pipeline.published_set import bring_state
+from pipeline.publish import bring_state
 from pipeline.shared_files import FolderFiles, ObjectFiles, SharedFiles, is_object_address
 from pipeline.work_store import WorkStore, key_of
 

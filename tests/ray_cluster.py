@@ -14,7 +14,9 @@ from pathlib import Path
 from tests.builds import clean_environment, running
 
 _RAY = str(Path(sys.executable).with_name("ray"))
-_STARTS_WITHIN_S = 120
+_TRIES = 4
+_PATIENCE = {"RAY_health_check_timeout_ms": "60000", "RAY_worker_register_timeout_seconds": "300"}
+"""A node that is slow is not dead. One that was killed refuses the connection, which is noticed in seconds."""
 _SMALL = str(100 << 20)
 """Bytes of shared memory; Ray takes a third of the machine's else."""
 
@@ -45,7 +47,6 @@ class Cluster:
         self._head = self._start("head", "--head", f"--port={self.address.rpartition(':')[2]}", "--num-cpus=0",
                                  "--include-dashboard=false", f"--ray-client-server-port={_free_port()}",
                                  f"--temp-dir=/tmp/vico-ray-{os.getpid()}")  # its sockets need short names
-        self._wait_for_port()
 
     def add_node(self) -> Node:
         """One more node."""
@@ -59,24 +60,28 @@ class Cluster:
             node.kill()
 
     def _start(self, name: str, *arguments: str) -> Node:
+        """A node that has joined the cluster; one after the other, as they take each other's names else.
+
+        On a busy machine it takes longer than the thirty seconds that Ray allows: then it is tried again.
+        """
         own = self._folder / name
         own.mkdir()
-        with (own / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [_RAY, "start", *arguments, "--block", "--disable-usage-stats", f"--object-store-memory={_SMALL}"],
-                env=clean_environment(TMPDIR=str(own), **self._environment), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True)
-        return Node(process, own)
+        for tries_left in reversed(range(_TRIES)):
+            node = Node(self._spawn(own, *arguments), own)
+            while node.process.poll() is None:
+                if b"Ray runtime started" in (own / "log").read_bytes():
+                    return node
+                time.sleep(0.1)
+            node.kill()
+            assert tries_left, (own / "log").read_text()
+        raise AssertionError("the last try returns or raises")
 
-    def _wait_for_port(self) -> None:
-        host, port = self.address.split(":")
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while time.monotonic() < deadline:
-            assert self._head.process.poll() is None, (self._head.own / "log").read_text()
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
-                return
-            time.sleep(0.2)
-        raise TimeoutError(f"the head of the cluster did not start: {(self._head.own / 'log').read_text()}")
+    def _spawn(self, own: Path, *arguments: str) -> subprocess.Popen:
+        with (own / "log").open("wb") as log:
+            return subprocess.Popen(
+                [_RAY, "start", *arguments, "--block", "--disable-usage-stats", f"--object-store-memory={_SMALL}"],
+                env=clean_environment(TMPDIR=str(own), PYTHONUNBUFFERED="1", **_PATIENCE, **self._environment),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 @contextlib.contextmanager
