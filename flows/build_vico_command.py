@@ -133,14 +133,22 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(folder):
             pass
-        if choices.ray and importlib.util.find_spec("prefect_ray") is None:
-            return "--ray needs two more packages: pip install 'video-xl[ray]'"
+        if choices.ray:
+            return _wrong_cluster(choices.ray)
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
             BucketsFixedError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
     return None
+
+
+def _wrong_cluster(address: str) -> str | None:
+    from flows.ray_address import fault_of_address
+
+    if importlib.util.find_spec("prefect_ray") is None:
+        return "--ray needs two more packages: pip install 'video-xl[ray]'"
+    return fault_of_address(address)
 
 
 def _as_unicode(name: str) -> str:
@@ -178,7 +186,7 @@ def _build(choices: BuildVicoChoices) -> int:
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
-            except (OutputInUseError, WrongSetupError) as error:
+            except (OutputInUseError, WrongSetupError, NoSuchStoreError) as error:
                 return _complain(str(error), WRONG_CALL)
             except CommitLostError as error:
                 return _complain(f"{error}. What is finished is kept; the same command goes on from there.", STOPPED)

@@ -29,6 +29,7 @@ from pipeline.exclusion import Exclusion
 from pipeline.fetch_stage import Fetching
 from pipeline.journal import GatheredJournal
 from pipeline.killable_worker import WorkerPool
+from pipeline.object_work_store import ObjectWorkStore
 from pipeline.output_place import OutputPlace, place_of
 from pipeline.shared_run import SharedClaims, SharedStop, end_run
 from pipeline.table_rows import VideoProducts
@@ -143,8 +144,8 @@ def open_workshop(recipe: bytes) -> tuple[Workshop, SharedClaims]:
 
 
 def _as_seen_here(outcome: Any, root: Path, store: WorkStore) -> Any:
-    """The same with the paths of this machine's copies of the products, where the node has copies of its own."""
-    if not isinstance(outcome, SourceMade) or root == store.root:
+    """The same with the paths of this machine's copies of the products, where each machine has copies of its own."""
+    if not (isinstance(outcome, SourceMade) and isinstance(store, ObjectWorkStore)):
         return outcome
 
     def here(path: Path) -> Path:

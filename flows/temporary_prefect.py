@@ -9,7 +9,6 @@ Nothing here imports Prefect at the top: its settings are read at import, and mu
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+from flows.ray_address import own_address_towards
 
 _STARTS_WITHIN_S = 120
 _OUR_FAULT = 1
@@ -48,7 +49,7 @@ def temporary_prefect(home: Path, cluster: str | None = None) -> Iterator[str]:
         "PREFECT_HOME": str(home.absolute()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
         "PREFECT_CLI_PROMPT": "false"})
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
-    host = _own_address_towards(cluster) if cluster else "127.0.0.1"
+    host = own_address_towards(cluster) if cluster else "127.0.0.1"
     if cluster:
         password = f"vico:{secrets.token_urlsafe(16)}"
         os.environ.update({"PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT_API_AUTH_STRING": password})
@@ -91,17 +92,6 @@ def _forget_other_servers() -> None:
     """The command uses its own server, never the user's profile, server or key."""
     for name in [name for name in os.environ if name.startswith("PREFECT_") and "LOGGING" not in name]:
         del os.environ[name]
-
-
-def _own_address_towards(cluster: str) -> str:
-    """The address of this machine that a cluster can reach it at: the one that it would reach the cluster from."""
-    head, _, port = cluster.removeprefix("ray://").rpartition(":")
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((head, int(port)))  # sends nothing
-            return probe.getsockname()[0]
-    except (OSError, ValueError) as error:
-        raise PrefectDidNotStartError(f"--ray {cluster}: no way there ({error}); name its head as host:port") from error
 
 
 def _wait(server: subprocess.Popen, host: str, log: Path) -> str:

@@ -29,14 +29,13 @@ class OutputPlace:
         """The finished products."""
         if self.objects is None:
             return WorkStore(self.folder)
-        return ObjectWorkStore(self.folder, ObjectFiles(self.objects.url(".work")))
+        return ObjectWorkStore(self.folder, self.objects.below(".work"))
 
     def shared(self, name: str = "") -> SharedFiles:
         """What all machines see of `.work`, or of a folder in it."""
         if self.objects is None:
             return FolderFiles(self.folder / ".work" / name)
-        return ObjectFiles(self.objects.url(f".work/{name}"))
-
+        return self.objects.below(f".work/{name}" if name else ".work")
 
     def earlier_answers(self) -> list[str]:
         """Folders with answers that builds have kept in the output and that this machine has not in its own folder."""

@@ -8,6 +8,7 @@ know a conditional write (S3 has since 2024: `If-None-Match: *`) and list what w
 """
 
 import contextlib
+import copy
 import os
 import shutil
 import tempfile
@@ -107,6 +108,12 @@ class ObjectFiles:
                                    f"pip install 'video-xl[{scheme}]'") from error
         except ValueError as error:
             raise NoSuchStoreError(f"{address}: {error}") from error
+
+    def below(self, name: str) -> "ObjectFiles":
+        """The files of a folder."""
+        files = copy.copy(self)
+        files.address, files._root = self.url(name), self.path(name)
+        return files
 
     def path(self, name: str) -> str:
         """What the file system calls a file."""
