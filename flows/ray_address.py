@@ -9,14 +9,14 @@ def host_and_port(address: str) -> tuple[str, int]:
     """The head of a cluster.
 
     Args:
-        address: host:port or ray://host:port.
+        address: host:port.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is something else.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"--ray {address}: name the cluster's head as host:port, or ray://host:port")
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise ValueError(f"--ray {address}: name the cluster's head as host:port")
     return host, int(port)
 
 

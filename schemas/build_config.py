@@ -88,8 +88,8 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
 
     workers: Annotated[int, Field(ge=1, le=256, description="videos worked on at a time")] = 1
     ray: Annotated[str | None, Field(
-        description="spread the videos over this Ray cluster, in place of workers here: host:port of its head, or "
-                    "ray://host:10001 from outside; sources and --out must be seen by every node")] = None
+        description="spread the videos over the Ray cluster that this machine belongs to, in place of workers here: "
+                    "host:port of its head; every node must see sources and --out")] = None
     scratch: Annotated[str | None, Field(
         description="folder on each machine's own disk for what is in work, where --ray is given or --out is an "
                     "address like s3://bucket/set (default: in the machine's temporary folder)")] = None
