@@ -100,14 +100,13 @@ def _send_unless_same(folder: Path, objects: ObjectFiles, name: str, mark: str, 
 def _remove_older(objects: ObjectFiles, now: Published, before: Published | None) -> None:
     """Files of earlier commits, and of builds that were broken off or came too late: none of them can count now."""
     keep = now.files() | (before.files() if before is not None else set())
+    oldest = before.number if before is not None else now.number
+    gone = [name for name in objects.names("manifests") if number_of(name) < oldest]
     for name in [*objects.names("data"), *objects.names("beside")]:
         written_by = _MARK.search(name)
         if name not in keep and written_by is not None and int(written_by[1]) <= now.number:
-            objects.remove(name)
-    oldest = before.number if before is not None else now.number
-    for name in objects.names("manifests"):
-        if number_of(name) < oldest:
-            objects.remove(name)
+            gone.append(name)
+    objects.remove_all(gone)
 
 
 def _plain(stored: str) -> str:

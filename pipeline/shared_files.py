@@ -12,6 +12,7 @@ import copy
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -163,3 +164,9 @@ class ObjectFiles:
         with contextlib.suppress(FileNotFoundError):
             self.system.rm(self.path(name), recursive=True)
         self.system.invalidate_cache()
+
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Remove many files, that are there, with few requests."""
+        if names:
+            self.system.rm([self.path(name) for name in names])
+            self.system.invalidate_cache()
