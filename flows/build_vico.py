@@ -148,7 +148,10 @@ def build_vico(
         models = running.enter_context(served_models(config, place, stopping))
         if forgotten:
             forget(store.root, forgotten)
-            drop_videos(store, {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)})
+            gone = {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)}
+            drop_videos(store, gone)
+            for video_id in gone:
+                place.shared("answers").remove(video_id)
         if rebuild is not None:
             drop_from_stage(store, rebuild)
         catalogue = read_catalogue(store.root)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from tests.builds import clean_environment, running
 
 _RAY = str(Path(sys.executable).with_name("ray"))
+_SOCKETS = f"/tmp/vico-ray-{os.getpid()}"
+"""Names of sockets must be short."""
 _TRIES = 4
 _PATIENCE = {"RAY_health_check_timeout_ms": "60000", "RAY_worker_register_timeout_seconds": "300"}
 """A node that is slow is not dead. One that was killed refuses the connection, which is noticed in seconds."""
@@ -46,7 +49,7 @@ class Cluster:
         self.nodes: list[Node] = []
         self._head = self._start("head", "--head", f"--port={self.address.rpartition(':')[2]}", "--num-cpus=0",
                                  "--include-dashboard=false", f"--ray-client-server-port={_free_port()}",
-                                 f"--temp-dir=/tmp/vico-ray-{os.getpid()}")  # its sockets need short names
+                                 f"--temp-dir={_SOCKETS}")
 
     def add_node(self) -> Node:
         """One more node."""
@@ -58,6 +61,7 @@ class Cluster:
         """End all nodes."""
         for node in (*self.nodes, self._head):
             node.kill()
+        shutil.rmtree(_SOCKETS, ignore_errors=True)
 
     def _start(self, name: str, *arguments: str) -> Node:
         """A node that has joined the cluster; one after the other, as they take each other's names else.

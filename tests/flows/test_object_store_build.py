@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.build_vico_command import run
 from pipeline.published_set import newest
 from pipeline.sample_videos import sample_script, write_video
 from pipeline.shared_files import ObjectFiles
-from tests.builds import build_vico, data_bytes, rows
+from tests.builds import data_bytes, journal, rows
 from tests.object_store import BUCKET, published_bytes, s3_server
 from tests.one_prefect import Builder, builder
 
@@ -37,6 +38,9 @@ def test_a_data_set_grows_from_another_machine(build: Builder, tmp_path: Path) -
     build.build(videos[0], "--out", OUT, "--scratch", tmp_path / "one", *CHOICES)
     build.build(videos[1], "--out", OUT, "--scratch", tmp_path / "other", "--clip-seconds", "4")
     assert published_bytes(OUT) == data_bytes(tmp_path / "plain")
+    (own,) = (tmp_path / "other").iterdir()
+    assert {(line["item"], line["event"]) for line in journal(own) if line["stage"] == "decode"} == {
+        ("0.mp4", "reused"), ("1.mp4", "started"), ("1.mp4", "progress"), ("1.mp4", "done")}
     # The first machine hears of it, and takes a video out everywhere.
     ids = [row["video_id"] for row in rows(tmp_path / "plain", "videos", ["video_id"])]
     build.build("--out", OUT, "--scratch", tmp_path / "one", "--forget", ids[0])
@@ -55,10 +59,10 @@ def test_a_data_set_grows_from_another_machine(build: Builder, tmp_path: Path) -
     (("--out", "out", "--ray", "127.0.0.1:1", "--max-tokens", "5"), "ray"),
 ])
 def test_calls_that_cannot_work_are_refused_at_once(
-    arguments: tuple[str, ...], said: str, tmp_path: Path
+    arguments: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    done = build_vico("a.mp4", *arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert run(["a.mp4", *arguments, "--scratch", "own"]) == 2
+    assert said in capsys.readouterr().err

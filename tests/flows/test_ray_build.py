@@ -1,6 +1,7 @@
 """Videos made on a Ray cluster of two nodes, one of which dies on the way: the bytes are those of one machine alone."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -116,13 +117,31 @@ def test_nodes_that_share_no_folder_meet_in_an_object_store(
     objects = ObjectFiles(out)
     assert len([name for name in objects.names(".work/decode") if name.endswith(".tar")]) == VIDEOS
     assert len(objects.names(".work/answers")) == 2 * VIDEOS
-    # A machine that knows nothing of it finds all that is done, and asks nobody.
-    asked, elsewhere = len(server.seen), tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    again = subprocess.run(
-        [COMMAND, "--out", out, "--caption-urls", server.url], env=clean_environment(TMPDIR=str(elsewhere)),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900, check=False)
-    assert again.returncode == 0, again.stderr
-    assert len(server.seen) == asked
-    assert published_bytes(out) == unbroken
     assert json.loads(objects.read(objects.names("manifests")[-1]))["rows"]["videos"] == VIDEOS
+
+
+def test_the_command_is_told_to_stop_and_then_killed(
+    ray: Cluster, videos: Path, server: FaultServer, unbroken: dict[str, bytes], tmp_path: Path, long_tests: bool
+) -> None:
+    """Its nodes finish what is in hand, or end with it; the next command goes on."""
+    if not long_tests:
+        pytest.skip("VICO_LONG_TESTS=1 runs it")
+    if not any(node.process.poll() is None for node in ray.nodes):
+        ray.add_node()
+    out = tmp_path / "out"
+    process = _start(ray, videos, server, str(out), tmp_path)
+    _wait_until(process, lambda: any(name.startswith("captions") for name in _in_work(out)))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=900)
+    assert process.returncode == 4, said
+    assert "it was told to stop" in said
+    assert len(list((out / ".work" / "captions").iterdir())) < VIDEOS
+    assert not _in_work(out)
+    process = _start(ray, videos, server, str(out), tmp_path)
+    _wait_until(process, lambda: any(name.startswith("captions") for name in _in_work(out)))
+    process.kill()
+    process.communicate()
+    process = _start(ray, videos, server, str(out), tmp_path)
+    said = process.communicate(timeout=900)
+    assert process.returncode == 0, said
+    assert data_bytes(out) == unbroken
