@@ -7,11 +7,11 @@ the work store under the output, so a flow that is run again goes on where it wa
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -42,16 +42,18 @@ from pipeline.killable_worker import WorkerPool
 from pipeline.llm_client import ServerRefusesError, ServersDownError
 from pipeline.no_room import is_no_room
 from pipeline.output_lock import only_run
+from pipeline.output_place import OutputPlace, catch_up, place_of
 from pipeline.playlists import sources_in
+from pipeline.publish import commit
 from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.report.refresh import refresh_page
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
+from pipeline.shared_run import Claims, ThreadClaims
 from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
 from pipeline.video_stages import VideoRejectedError, Workshop
-from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason, Stage
 from schemas.records import Rejection, Sample, Source
@@ -98,21 +100,6 @@ class SourcesFound:
     rejected: list[Rejection]
 
 
-class VideoClaims:
-    """Who works on which video: the first source of its bytes."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._lock = threading.Lock()
-
-    def take(self, video_id: str) -> bool:
-        """Whether the caller is the first to ask for this video."""
-        with self._lock:
-            is_first = video_id not in self._taken
-            self._taken.add(video_id)
-            return is_first
-
-
 class WrongSetupError(Exception):
     """A model server refuses everything: wrong key, wrong model, wrong limits. Finished stages are kept."""
 
@@ -143,7 +130,7 @@ def build_vico(
     Args:
         sources: addresses, video files, folders, or lists of these (.txt, .csv, .jsonl, .parquet); what earlier
             builds of the output were made from is always among them. None: those of a build that was broken off.
-        out: the output folder; a build that was stopped there is continued.
+        out: the output folder, or its address in an object store; a build that was stopped there is continued.
         config: everything that can be chosen.
         rebuild: a stage that is done again, with all that follow it.
         forgotten: ids of videos to take out for good.
@@ -156,19 +143,27 @@ def build_vico(
         OutputInUseError: another build works on the output.
         WrongSetupError: a model server refuses everything.
         BuildFailedError: a fault of ours; run it again to go on.
+        NoSuchStoreError: the object store does not answer, or does not let us in.
+        CommitLostError: another build published in the object store meanwhile; run it again to go on.
     """
-    target = Path(out)
+    config = config or BuildConfig()
+    place = place_of(out, config.scratch)
+    target = place.folder
     named = find_sources(sources) if sources else []
     with only_run(target), ctrl_c_stops() as stopping, ExitStack() as running:
-        store = WorkStore(target)
+        catch_up(place)
+        store = place.store()
         store.sweep()
-        config = with_fixed_buckets(config or BuildConfig(), store.root)
+        config = with_fixed_buckets(config, store.root)
         exclusion = load_exclusion(config, target)
         workers = running.enter_context(WorkerPool(config.workers))
-        models = running.enter_context(served_models(config, target, stopping))
+        models = running.enter_context(served_models(config, place, stopping))
         if forgotten:
             forget(store.root, forgotten)
-            drop_videos(store, {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)})
+            gone = {*forgotten, *(needles.planted_id(one, config.seed) for one in forgotten)}
+            drop_videos(store, gone)
+            for video_id in gone:
+                place.shared("answers").remove(video_id)
         if rebuild is not None:
             drop_from_stage(store, rebuild)
         catalogue = read_catalogue(store.root)
@@ -185,15 +180,16 @@ def build_vico(
             BuiltInGuesser.load(target / blind_guesser.FILE_NAME), exclusion, stopping, catalogue.video_ids,
             catalogue.forgotten)
         _plan(shop, len(found), sum(source.url is not None for source in found))
-        # Threads that fetch wait while the workers are busy, so that the cache does not run full.
-        with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
-            products, rejected, unfinished = _run_videos(shop, found, runner, catalogue)
+        with _crew(shop, place, is_remote) as crew:
+            products, rejected, unfinished = _run_videos(shop, found, crew, catalogue)
         if not unfinished:
             products, unfinished = _judge_blind(shop, products, target)
         if unfinished and stopping.is_set():
             return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
-        page = report_task(shop, target)
+        page = report_task(shop, target) if place.objects is None else None
+        if place.objects is not None:
+            commit(target, place.objects, keep_before=not forgotten)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products
                             if product.source.url is not None and not product.is_calibration)
@@ -210,40 +206,78 @@ def build_vico(
 
 
 def served_models(
-    config: BuildConfig, out: Path, stopping: threading.Event
+    config: BuildConfig, place: OutputPlace, stopping: threading.Event
 ) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
     if "served" not in (config.captioner, config.orderer):
         return nullcontext()
-    return ServedModels(config, out / ".work", stopping)
+    if place.objects is None and config.ray is None:
+        return ServedModels(config, place.folder / ".work", stopping)
+    known = config.model_copy(update={"answers": [*config.answers, *place.earlier_answers()]})
+    return ServedModels(known, place.own / ".work", stopping, place.shared("answers"))
+
+
+class Crew(Protocol):
+    """Who makes videos."""
+
+    def submit(self, source: Source) -> PrefectFuture:
+        """Have a source made when its turn comes."""
+
+    def outcome(self, future: PrefectFuture) -> Any:
+        """What became of it, or the exception that ended its last try; waits for it."""
+
+
+class ThreadCrew:
+    """Makes videos in threads of this process."""
+
+    def __init__(self, shop: Workshop, runner: ThreadPoolTaskRunner) -> None:
+        self._shop, self._runner, self._claims = shop, runner, ThreadClaims()
+
+    def submit(self, source: Source) -> PrefectFuture:
+        """See `Crew`."""
+        return self._runner.submit(make_source, {"shop": self._shop, "source": source, "claims": self._claims})
+
+    def outcome(self, future: PrefectFuture) -> Any:
+        """See `Crew`."""
+        return future.result(raise_on_failure=False)
+
+
+@contextmanager
+def _crew(shop: Workshop, place: OutputPlace, is_remote: bool) -> Iterator[Crew]:
+    """Who makes the videos of this build."""
+    config = shop.config
+    if config.ray is not None:
+        from flows.ray_crew import ray_crew  # ray is an extra
+
+        with ray_crew(shop, place) as crew:
+            yield crew
+        return
+    # Threads that fetch wait while the workers are busy, so that the cache does not run full.
+    with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
+        yield ThreadCrew(shop, runner)
 
 
 def _run_videos(
-    shop: Workshop, found: Sequence[Source], runner: ThreadPoolTaskRunner, catalogue: Catalogue
+    shop: Workshop, found: Sequence[Source], crew: Crew, catalogue: Catalogue
 ) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
     """All videos, as many at a time as there are workers; what a list names follows when it has been read.
 
     When all went well, the catalogue holds them, before any of them can be in the data set.
     """
     progress = ProgressArtifact("videos", len(found))
-    claims = VideoClaims()
-
-    def submit(source: Source) -> PrefectFuture:
-        return runner.submit(make_source, {"shop": shop, "source": source, "claims": claims})
-
-    waiting = deque(submit(source) for source in found)
+    waiting = deque(crew.submit(source) for source in found)
     sources = list(found)
     named = {source.url for source in found}
     outcomes: list[Any] = []
     while waiting:
-        outcome = _outcome(waiting.popleft())
+        outcome = crew.outcome(waiting.popleft())
         outcomes.append(outcome)
         _raise_if_setup_is_wrong(outcome)
         if isinstance(outcome, SourcesFound):
             fresh = [source for source in outcome.sources if source.url not in named]
             named |= {source.url for source in fresh}
             sources += fresh
-            waiting.extend(submit(source) for source in fresh)
+            waiting.extend(crew.submit(source) for source in fresh)
             _plan(shop, len(outcomes) + len(waiting), len(named - {None}))
         progress.advance(1)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
@@ -332,11 +366,6 @@ def _one_source_each(
     return products
 
 
-def _outcome(future: PrefectFuture) -> Any:
-    """What a task returned, or the exception that ended its second try."""
-    return future.result(raise_on_failure=False)
-
-
 @task(name="identify", task_run_name="identify {source.source}", **_TASK)
 def identify_task(shop: Workshop, source: Source) -> str | Rejection | Unfinished:
     """The id of a source."""
@@ -351,7 +380,7 @@ def fetch_task(shop: Workshop, source: Source) -> FetchedVideo | Listing | Rejec
 
 @task(name="video", task_run_name="{source.source}", cache_policy=NO_CACHE, persist_result=False)
 def make_source(
-    shop: Workshop, source: Source, claims: VideoClaims
+    shop: Workshop, source: Source, claims: Claims
 ) -> SourceMade | SourcesFound | Rejection | Unfinished:
     """A source from its address to the questions about it."""
     if source.url is None:
@@ -368,9 +397,9 @@ def make_source(
         return _made(shop, fetched.source, fetched.video_id, claims)
 
 
-def _made(shop: Workshop, source: Source, video_id: str, claims: VideoClaims) -> SourceMade:
+def _made(shop: Workshop, source: Source, video_id: str, claims: Claims) -> SourceMade:
     """A video, and its copy with planted needles where it is to have one."""
-    if video_id in shop.forgotten or not claims.take(video_id):
+    if video_id in shop.forgotten or not claims.take(video_id, address(source)):
         shop.journal.say("done", "video", source.source)
         return SourceMade(source, video_id, None)
     outcome = make_video(shop, source, video_id)

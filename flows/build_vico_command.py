@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 a fault of ours, 2 wrong call, 3 nothing could be made, 4 
 """
 
 import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import sys
@@ -15,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from flows.looks import add_looks, look
 from pipeline.no_room import is_full, is_no_room
+from pipeline.shared_files import NoSuchStoreError, is_object_address
 from schemas.build_config import BuildConfig
 from schemas.choices import LOG_JSON, ChoiceFileError, read_choices
 from schemas.reasons import Stage
@@ -29,8 +32,9 @@ class BuildVicoChoices(BuildConfig):
     """What the command can be told."""
 
     sources: list[str] = Field(default_factory=list)
-    out: Annotated[str, Field(min_length=1, description="output folder; a build that was stopped there goes on, and "
-                                                        "a data set there grows by the sources named")]
+    out: Annotated[str, Field(min_length=1, description="output folder, or an address like s3://bucket/set; a build "
+                                                        "that was stopped there goes on, and a data set there grows by "
+                                                        "the sources named")]
     rebuild: Annotated[Literal["decode", "captions", "clues", "questions", "shards"] | None, Field(
         description="do one stage again, and what follows from it")] = None
     forget: list[Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]] = Field(
@@ -60,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
         choices = read_command_line(argv)
     except ValidationError as error:
         return _complain(_what_is_wrong(error), WRONG_CALL)
-    except (ChoiceFileError, json.JSONDecodeError) as error:
+    except (ChoiceFileError, NoSuchStoreError, json.JSONDecodeError) as error:
         return _complain(str(error), WRONG_CALL)
     fault = _wrong_call(choices)
     if fault:
@@ -93,8 +97,16 @@ def read_command_line(argv: Sequence[str]) -> BuildVicoChoices:
 def _of_last_build(stronger: dict[str, Any]) -> dict[str, Any]:
     """What the output was built with: a data set that grows need not be told again how it was made."""
     from pipeline.build_request import inherited_choices
+    from pipeline.output_lock import OutputInUseError, only_run
+    from pipeline.output_place import catch_up, place_of
 
-    return inherited_choices(Path(stronger["out"]) / ".work", stronger) if stronger.get("out") else {}
+    if not stronger.get("out"):
+        return {}
+    place = place_of(stronger["out"], stronger.get("scratch"))
+    if place.objects is not None:
+        with contextlib.suppress(OutputInUseError), only_run(place.folder):  # who holds it is caught up
+            catch_up(place)
+    return inherited_choices(place.folder / ".work", stronger)
 
 
 def _wrong_call(choices: BuildVicoChoices) -> str | None:
@@ -108,7 +120,8 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
-    work = Path(choices.out) / ".work"
+    folder = _folder(choices)
+    work = folder / ".work"
     if not choices.sources and not any((work / f"{name}.jsonl").is_file() for name in ("catalogue", "under_way")):
         return "name at least one video, folder or list; build-vico --help shows how"
     try:
@@ -116,19 +129,29 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             find_sources(choices.sources)
         with_fixed_buckets(choices, work)
         make_captioner(choices)
-        load_exclusion(choices, Path(choices.out))
+        load_exclusion(choices, folder)
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
-        with only_run(Path(choices.out)):
+        with only_run(folder):
             pass
+        if choices.ray:
+            return _wrong_cluster(choices.ray)
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
             BucketsFixedError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
     return None
+
+
+def _wrong_cluster(address: str) -> str | None:
+    from flows.ray_address import fault_of_address
+
+    if importlib.util.find_spec("prefect_ray") is None:
+        return "--ray needs two more packages: pip install 'video-xl[ray]'"
+    return fault_of_address(address)
 
 
 def _as_unicode(name: str) -> str:
@@ -145,23 +168,33 @@ def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
         "rebuild": Stage(choices.rebuild) if choices.rebuild else None, "forgotten": choices.forget}
 
 
+def _folder(choices: BuildVicoChoices) -> Path:
+    """The output, or the folder that stands for it on this machine."""
+    from pipeline.output_place import place_of
+
+    return place_of(choices.out, choices.scratch).folder
+
+
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
 
-    out = Path(choices.out)
+    out = _folder(choices)
     for unknown in _not_there(choices.forget, out):
         print(f"build-vico: no source of {out} has the id {unknown}; should it come, it is left out", file=sys.stderr)
     try:
-        with temporary_prefect(out / ".work" / "prefect"):
+        with temporary_prefect(out / ".work" / "prefect", choices.ray):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
             from pipeline.output_lock import OutputInUseError
+            from pipeline.publish import CommitLostError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
-            except (OutputInUseError, WrongSetupError) as error:
+            except (OutputInUseError, WrongSetupError, NoSuchStoreError) as error:
                 return _complain(str(error), WRONG_CALL)
+            except CommitLostError as error:
+                return _complain(f"{error}. What is finished is kept; the same command goes on from there.", STOPPED)
             except BuildFailedError as error:
                 if is_no_room(error) or is_full(out):
                     return _no_room(out)
@@ -177,7 +210,7 @@ def _build(choices: BuildVicoChoices) -> int:
     left = f"left for the next run, videos: {result.unfinished}; {result.why_unfinished.rstrip('.')}."
     if result.manifest is None:
         return _complain(f"{left}\nWhat is finished is kept; the same command goes on.", STOPPED)
-    code = _say_result(result.manifest, out)
+    code = _say_result(result.manifest, choices.out)
     if result.unfinished:
         return _complain(f"{left}\nWhat is finished is a whole data set; the same command goes on.", STOPPED)
     return code
@@ -196,7 +229,7 @@ def _no_room(out: Path) -> int:
                      "that, and the same command goes on.", STOPPED)
 
 
-def _say_result(manifest: dict[str, Any], out: Path) -> int:
+def _say_result(manifest: dict[str, Any], out: str) -> int:
     rows = manifest["rows"]
     print(f"{rows['videos']} videos, {manifest['hours']:.2f} hours: {rows['clips']} clips, "
           f"{rows['clues']} clues, {rows['samples']} samples, {rows['frames']} frames")
@@ -212,12 +245,17 @@ def _say_result(manifest: dict[str, Any], out: Path) -> int:
         found = manifest["calibration"]
         print(f"calibration, in {found['videos']} planted copies: {found['clues']} of {found['needles']} needles came "
               f"out as clues, {found['pairs_in_order']} of {found['pairs']} pairs in the right order")
-    page = out / "report" / "index.html"
-    look = page.absolute().as_uri() if page.is_file() else f"report-vico {out} --out FOLDER"
-    print(f"in {out}; look at it: {look}")
+    print(f"in {out}; look at it: {_how_to_look(out)}")
     if rows["clips"] == 0:
         return _complain("nothing could be made of these sources; the table `rejected` says why", NOTHING_MADE)
     return DONE
+
+
+def _how_to_look(out: str) -> str:
+    if is_object_address(out):
+        return f"inspect-vico {out}"
+    page = Path(out) / "report" / "index.html"
+    return page.absolute().as_uri() if page.is_file() else f"report-vico {out} --out FOLDER"
 
 
 def _say_served(served: dict[str, Any]) -> None:

@@ -80,14 +80,17 @@ def _show_status(argv: Sequence[str]) -> int:
     from flows.build_status import NothingBuiltError, as_json, as_text, read_status
 
     parser = argparse.ArgumentParser(prog="build-vico", allow_abbrev=False)
-    parser.add_argument("--status", metavar="DIR", required=True, type=Path, help=_LOOKS["--status"])
+    parser.add_argument("--status", metavar="DIR", required=True, help=_LOOKS["--status"])
     parser.add_argument("--json", action="store_true", help="the same for programs")
     options = parser.parse_args(argv)
+    fault = _not_here(options.status)
+    if fault:
+        return _complain(fault)
     try:
-        status = read_status(options.status)
+        status = read_status(Path(options.status))
     except NothingBuiltError as error:
         return _complain(str(error))
-    print(as_json(status) if options.json else as_text(status, options.status))
+    print(as_json(status) if options.json else as_text(status, Path(options.status)))
     return _DONE
 
 
@@ -105,6 +108,9 @@ def _explain(argv: Sequence[str]) -> int:
     choices = read_choices(
         ExplainChoices, parser, argv, os.environ,
         weakest=lambda said: inherited_choices(Path(said.get("explain", ".")) / ".work", said))
+    fault = _not_here(choices.explain)
+    if fault:
+        return _complain(fault)
     out = Path(choices.explain)
     work = out / ".work"
     if not choices.sources and not (work / "request.json").is_file():
@@ -154,6 +160,17 @@ def _plan(argv: Sequence[str]) -> int:
     plan = make_plan(choices, found, rates, assumed)
     print(json.dumps(as_row(plan)) if choices.json_lines else as_text(plan, rates))
     return _DONE
+
+
+def _not_here(out: str) -> str | None:
+    """Where to look instead at an output in an object store: its journal lies with the machine that builds."""
+    from pipeline.output_place import place_of
+    from pipeline.shared_files import is_object_address
+
+    if not is_object_address(out):
+        return None
+    return (f"{out}: how a build goes is known to the machine that runs it; ask there for "
+            f"{place_of(out, os.environ.get('VICO_SCRATCH')).folder}, or for the folder in its --scratch")
 
 
 def _print_explained(told: Sequence["Explained"], shards: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ Nothing here imports Prefect at the top: its settings are read at import, and mu
 
 import contextlib
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+
+from flows.ray_address import own_address_towards
 
 _STARTS_WITHIN_S = 120
 _OUR_FAULT = 1
@@ -26,11 +29,13 @@ class PrefectDidNotStartError(Exception):
 
 
 @contextlib.contextmanager
-def temporary_prefect(home: Path) -> Iterator[str]:
+def temporary_prefect(home: Path, cluster: str | None = None) -> Iterator[str]:
     """Run a server; inside the block this process, and what it starts, uses it.
 
     Args:
         home: PREFECT_HOME, made if need be.
+        cluster: address of a cluster whose nodes use it too. The server then listens at this machine's address on the
+            way there, and lets in who knows a password that is made for this command.
 
     Yields:
         The API's URL.
@@ -44,15 +49,19 @@ def temporary_prefect(home: Path) -> Iterator[str]:
         "PREFECT_HOME": str(home.absolute()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",
         "PREFECT_CLI_PROMPT": "false"})
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    host = own_address_towards(cluster) if cluster else "127.0.0.1"
+    if cluster:
+        password = f"vico:{secrets.token_urlsafe(16)}"
+        os.environ.update({"PREFECT_SERVER_API_AUTH_STRING": password, "PREFECT_API_AUTH_STRING": password})
     log = home / "server.log"
     closing = threading.Event()
     with log.open("wb") as words:
         server = subprocess.Popen(
-            [sys.executable, "-P", "-m", "flows.temporary_prefect_server"], stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "flows.temporary_prefect_server", host], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=words, cwd=home,
             process_group=0)  # Ctrl-C is for the command: it needs the server to the end
     try:
-        url = _wait(server, log)
+        url = _wait(server, host, log)
         threading.Thread(target=_end_with_server, args=(server, closing), daemon=True).start()
         os.environ["PREFECT_API_URL"] = url
         yield url
@@ -85,12 +94,12 @@ def _forget_other_servers() -> None:
         del os.environ[name]
 
 
-def _wait(server: subprocess.Popen, log: Path) -> str:
+def _wait(server: subprocess.Popen, host: str, log: Path) -> str:
     line = server.stdout.readline().decode()
     if not line:
         server.wait()
         raise PrefectDidNotStartError(f"the Prefect server ended at once:\n{_last_words(log)}")
-    url = f"http://127.0.0.1:{int(line)}/api"
+    url = f"http://{host}:{int(line)}/api"
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < deadline and server.poll() is None:
         try:

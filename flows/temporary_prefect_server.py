@@ -1,4 +1,7 @@
-"""The process behind `flows.temporary_prefect`: prints its port, serves, and ends when its stdin does."""
+"""The process behind `flows.temporary_prefect`: prints its port, serves, and ends when its stdin does.
+
+Its argument is the address to listen at.
+"""
 
 import os
 import socket
@@ -7,12 +10,12 @@ import threading
 
 
 def main() -> None:
-    """Serve Prefect's API on a free port of the loopback address."""
+    """Serve Prefect's API on a free port."""
     os.environ.update({"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"})
     import uvicorn
     from prefect.server.api.server import create_app
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((sys.argv[1], 0))
     server = uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error", lifespan="on"))
     threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     print(listener.getsockname()[1], flush=True)

@@ -3,6 +3,9 @@
 A folder of segments, one per run and process, so that several may write. A line is `{key} {crc32} {json}`; it is
 appended and on the disk before its asker sees the answer. A line that a crash cut short fails its checksum and
 counts as never written.
+
+Folders below it hold files of the same form that several machines agreed upon (`pipeline.shared_answers`): those count
+more than segments.
 """
 
 import asyncio
@@ -12,12 +15,12 @@ import queue
 import secrets
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from pipeline.work_store import flush_folder
+from pipeline.work_store import flush_folder, write_file
 
 _KEY_LENGTH = 32
 
@@ -65,7 +68,7 @@ class AnswerStore:
 
     async def keep(self, key: str, record: dict[str, Any]) -> None:
         """Store a record; returns when the disk holds it."""
-        text = json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode()
+        text = _text(record)
         stored: Future[None] = Future()
         with self._lock:
             if self._writer is None:
@@ -73,6 +76,25 @@ class AnswerStore:
                 self._writer.start()
         self._queue.put((key, text, stored))
         await asyncio.wrap_future(stored)
+
+    def adopt(self, name: str, lines: bytes) -> None:
+        """Take in the lines of another store; they count more than what is here.
+
+        Args:
+            name: of the file, in a folder of its own.
+            lines: what it holds.
+        """
+        path = self._folder / name
+        if not path.is_file():
+            write_file(path, lines)
+        for key, offset, length in _whole_lines(path):
+            self._places[key] = (path, offset, length)
+            self.own_keys.add(key)
+
+    def lines_of(self, keys: Iterable[str]) -> bytes:
+        """The stored records of some keys, as `adopt` takes them."""
+        found = ((key, self.find(key)) for key in sorted(keys))
+        return b"".join(_line(key, _text(record)) for key, record in found if record is not None)
 
     def close(self) -> None:
         """Finish writing and close the files."""
@@ -122,7 +144,8 @@ class AnswerStore:
 
     def _index(self, folder: Path) -> list[str]:
         found = []
-        for path in sorted(folder.glob("*.answers")):
+        # those in folders last: they replace what was found before
+        for path in sorted(folder.rglob("*.answers"), key=lambda path: (path.parent != folder, path)):
             for key, offset, length in _whole_lines(path):
                 self._places[key] = (path, offset, length)
                 found.append(key)
@@ -136,10 +159,14 @@ def answers_in(folder: Path) -> Path:
         AnswersMissingError: neither holds any.
     """
     for place in (folder, folder / "answers", folder / ".work" / "answers"):
-        if any(place.glob("*.answers")):
+        if any(place.glob("*.answers")) or any(place.glob("*/*.answers")):
             return place
     raise AnswersMissingError(f"{folder} holds no stored answers; name the output folder of a build, or its "
                               ".work/answers")
+
+
+def _text(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def _line(key: str, text: bytes) -> bytes:

@@ -16,9 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.inspection_examples import EXAMPLES
+from pipeline.open_data_set import open_data_set
+from pipeline.published_set import NoDataSetError
 from pipeline.sample_sheet import NoSuchSampleError, write_sample_sheet
+from pipeline.shared_files import NoSuchStoreError
 from schemas.tables import COMMENTS, TABLES
-from schemas.views import views_sql
 
 _WIDEST_CELL = 200
 _LONGEST_TABLE = 200
@@ -39,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
         prog="inspect-vico", description="Look into a VICO data set with SQL.",
         epilog="Without --sql, --examples or --sample it reads queries from the terminal; `help` lists what else it "
                "understands there.")
-    parser.add_argument("dir", metavar="DIR", help="a folder that build-vico wrote")
+    parser.add_argument("dir", metavar="DIR", help="a folder that build-vico wrote, or an address like s3://bucket/set")
     parser.add_argument("--sql", help="print the result of one query and end")
     parser.add_argument("--json", action="store_true", help="print results as JSON, a row a line")
     parser.add_argument("--examples", action="store_true", help="answer a dozen ready questions about the data set")
@@ -47,26 +49,18 @@ def run(argv: Sequence[str]) -> int:
                                                        "frames into an image file")
     parser.add_argument("--picture", metavar="FILE", help="that file (default: sample-ID.png in this folder)")
     options = parser.parse_args(argv)
-    folder = Path(options.dir)
-    if not (folder / "views.sql").is_file():
-        print(f"inspect-vico: {folder} holds no finished data set (no views.sql); "
-              "run build-vico with --out there first", file=sys.stderr)
+    try:
+        if options.sample is not None:
+            return _show_sample(options.dir, options.sample, options.picture)
+        with open_data_set(options.dir) as connection:
+            if options.sql is not None:
+                return _answer(connection, options.sql, options.json)
+            if options.examples:
+                return _answer_examples(connection, options.json)
+            return Shell(connection, options.dir, options.json).converse()
+    except (NoDataSetError, NoSuchStoreError) as error:
+        print(f"inspect-vico: {error}", file=sys.stderr)
         return 2
-    if options.sample is not None:
-        return _show_sample(folder, options.sample, options.picture)
-    with open_data_set(folder) as connection:
-        if options.sql is not None:
-            return _answer(connection, options.sql, options.json)
-        if options.examples:
-            return _answer_examples(connection, options.json)
-        return Shell(connection, folder, options.json).converse()
-
-
-def open_data_set(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views of a data set."""
-    connection = duckdb.connect()
-    connection.execute(views_sql(folder))
-    return connection
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, sql: str, as_json: bool) -> int:
@@ -90,7 +84,7 @@ def _answer_examples(connection: duckdb.DuckDBPyConnection, as_json: bool) -> in
     return max(codes)
 
 
-def _show_sample(folder: Path, sample_id: str, picture: str | None) -> int:
+def _show_sample(folder: str, sample_id: str, picture: str | None) -> int:
     try:
         words, path = write_sample_sheet(folder, sample_id, Path(picture) if picture else None)
     except NoSuchSampleError as error:
@@ -104,7 +98,7 @@ def _show_sample(folder: Path, sample_id: str, picture: str | None) -> int:
 class Shell:
     """The prompt: queries that end with `;`, and a few words that are commands when they stand alone on a line."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, as_json: bool) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: str, as_json: bool) -> None:
         self._connection, self._folder, self._as_json = connection, folder, as_json
 
     def converse(self) -> int:

@@ -57,6 +57,28 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
+class GatheredJournal(Journal):
+    """Keeps what is said, for a journal on another machine."""
+
+    def __init__(self) -> None:
+        self._said: list[dict[str, Any]] = []
+
+    def say(self, event: Event, stage: str, item: str, **more: Any) -> None:
+        """Keep a line."""
+        self._said.append({"event": event, "stage": stage, "item": item, **more})
+
+    def say_progress(self, stage: str, item: str, share: float) -> None:
+        """Nothing: when it arrives, the item is done."""
+
+    def take(self) -> list[dict[str, Any]]:
+        """What was said since this was called last: arguments for `Journal.say`."""
+        said, self._said = self._said, []
+        return said
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 def read_journal(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
     """The whole lines from a byte offset on, each with the offset behind it.
 

@@ -19,11 +19,11 @@ class NoSuchSampleError(Exception):
     """No sample has this id, or several begin like this; the message says which."""
 
 
-def write_sample_sheet(folder: Path, sample_id: str, picture: Path | None) -> tuple[str, Path | None]:
+def write_sample_sheet(folder: str | Path, sample_id: str, picture: Path | None) -> tuple[str, Path | None]:
     """Tell of one sample.
 
     Args:
-        folder: the data set.
+        folder: the data set, or its address.
         sample_id: the sample's id, or as much of its start as no other shares.
         picture: where to write its frames (default: sample-ID.png in the working folder).
 

@@ -20,6 +20,8 @@ from pipeline.answer_reading import UnusableAnswerError
 from pipeline.answer_store import AnswerStore
 from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Message, Request, ServerPool
 from pipeline.prompt_files import load_prompt
+from pipeline.shared_answers import SharedAnswers
+from pipeline.shared_files import SharedFiles
 from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
@@ -77,22 +79,35 @@ class Usage:
     seconds: float
 
 
+@dataclass(slots=True)
+class Tally:
+    """What the questions of one stage of a video took, and the keys of all stored answers that it rests on."""
+
+    usage: list[Usage] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+
 class ServedModels:
     """Asks the servers that a configuration names; for many threads, within a `with` block."""
 
-    def __init__(self, config: BuildConfig, work: Path, stopping: threading.Event | None = None) -> None:
+    def __init__(
+        self, config: BuildConfig, work: Path, stopping: threading.Event | None = None,
+        shared: SharedFiles | None = None,
+    ) -> None:
         """Read the stored answers.
 
         Args:
             config: the choices.
             work: folder of the build's store; answers are kept under it.
             stopping: once it is set no further request is sent.
+            shared: the answers that several machines see; None where this one works alone.
 
         Raises:
             AnswersMissingError: `--answers` names a folder without answers.
         """
         self._stopping = stopping or threading.Event()
         self._store = AnswerStore(work / "answers", [Path(path) for path in config.answers])
+        self.shared = SharedAnswers(shared, self._store) if shared is not None else None
         self._budget = Budget(config.max_tokens, config.max_cost)
         self._pools = _server_pools(config)
         self._clients = _clients(config, self._pools, self._budget)
@@ -102,6 +117,8 @@ class ServedModels:
         self._thread = threading.Thread(target=self._loop.run_forever, name="served-models", daemon=True)
         self._local = threading.local()
         if self._budget.limited:
+            if self.shared is not None:
+                self.shared.bring()
             self._count_what_was_paid()
 
     def __enter__(self) -> "ServedModels":
@@ -155,6 +172,7 @@ class ServedModels:
         replies = [(whose, future.result()) for whose, future in asked]
         for whose, reply in replies:
             self._tallies().setdefault(whose, []).append(reply)
+            self._keys().update(reply.answers)
         return [reply for _, reply in replies]
 
     def count_tokens(self, role: Role, model: str, texts: Sequence[str]) -> list[int]:
@@ -163,6 +181,7 @@ class ServedModels:
         A server that does not count is made up for by the number of bytes: no tokenizer makes more tokens than that.
         """
         key = key_of("tokens", model, list(texts))
+        self._keys().add(key)
         stored = self._store.find(key)
         if stored is None:
             counting = asyncio.run_coroutine_threadsafe(self._count_and_keep(key, role, model, texts), self._loop)
@@ -170,23 +189,28 @@ class ServedModels:
         return stored["counts"]
 
     @contextlib.contextmanager
-    def tally(self, on_reply: Callable[[], None] | None = None) -> Iterator[list[Usage]]:
-        """Collects what the questions of this thread take; the list is filled when the block ends.
+    def tally(self, on_reply: Callable[[], None] | None = None) -> Iterator[Tally]:
+        """Collects what the questions of this thread take; it is filled when the block ends.
 
         `on_reply` is called, by another thread, for each of them that is through.
         """
-        collected: list[Usage] = []
-        self._local.tallies, self._local.on_reply = {}, on_reply
+        collected = Tally()
+        self._local.tallies, self._local.keys, self._local.on_reply = {}, collected.keys, on_reply
         try:
             yield collected
-            collected.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
+            collected.usage.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
         finally:
-            self._local.tallies, self._local.on_reply = {}, None
+            self._local.tallies, self._local.keys, self._local.on_reply = {}, set(), None
 
     def _tallies(self) -> dict[tuple[Role, str, str], list[Reply]]:
         if not hasattr(self._local, "tallies"):
             self._local.tallies = {}
         return self._local.tallies
+
+    def _keys(self) -> set[str]:
+        if not hasattr(self._local, "keys"):
+            self._local.keys = set()
+        return self._local.keys
 
     async def _reply(self, question: Question) -> Reply:
         request = question.request

@@ -37,6 +37,7 @@ from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
+from pipeline.shared_answers import answers_name
 from pipeline.source_subtitles import subtitles_of
 from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
@@ -310,7 +311,7 @@ def caption(shop: Workshop, source: Source, decoded: Path) -> Path:
     def run(folder: Path) -> None:
         through = itertools.count(1)
         _with_usage(
-            shop, folder, lambda: caption_video(shop.captioner, opened, folder),
+            shop, Stage.CAPTIONS, inputs, folder, lambda: caption_video(shop.captioner, opened, folder),
             lambda: shop.journal.say_progress(
                 Stage.CAPTIONS, source.source, min(1.0, next(through) / len(opened.clips))))
 
@@ -330,7 +331,7 @@ def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
-        _with_usage(shop, folder, lambda: find_clues(
+        _with_usage(shop, Stage.CLUES, inputs, folder, lambda: find_clues(
             opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
 
     return _once(shop, Stage.CLUES, inputs, source.source, run)
@@ -351,7 +352,8 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         found = read_records(clued / "clues.json", Clue)
-        _with_usage(shop, folder, lambda: ask(config, opened, said, found, folder, blind))
+        _with_usage(
+            shop, Stage.QUESTIONS, inputs, folder, lambda: ask(config, opened, said, found, folder, blind))
 
     return _once(shop, Stage.QUESTIONS, inputs, source.source, run)
 
@@ -384,15 +386,23 @@ def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable
 
 
 def _with_usage(
-    shop: Workshop, folder: Path, run: Callable[[], None], on_reply: Callable[[], None] | None = None
+    shop: Workshop, stage: Stage, inputs: Inputs, folder: Path, run: Callable[[], None],
+    on_reply: Callable[[], None] | None = None,
 ) -> None:
     """Run a stage that may ask models, and write usage.json beside what it writes."""
     if shop.models is None:
         run()
         return
-    with shop.models.tally(on_reply) as usage:
+    shared = shop.models.shared
+    if shared is not None:
+        shared.bring(inputs["video"])
+    with shop.models.tally(on_reply) as tally:
         run()
-    write_records(folder / "usage.json", Usage, usage)
+    name = answers_name(inputs["video"], stage, key_of(inputs))
+    if shared is not None and not shared.commit(name, tally.keys):
+        with shop.models.tally() as tally:
+            run()  # once more from the answers that count
+    write_records(folder / "usage.json", Usage, tally.usage)
 
 
 def _in_worker(

@@ -6,12 +6,14 @@ not at all.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ class WorkStore:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 flush_folder(self.root)
             if not place.is_dir():
-                os.rename(folder, place)
+                _rename_unless_there(folder, place)
                 flush_folder(place.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,9 +81,31 @@ class WorkStore:
                 os.rename(folder, os.path.join(gone, "product"))
                 shutil.rmtree(gone, ignore_errors=True)
 
+    def about(self, stage: str, video_ids: Set[str]) -> Iterator[Path]:
+        """The products of a stage that speak of some videos."""
+        for path in (self.root / stage).glob(f"*/{INPUTS}"):
+            if json.loads(path.read_text(encoding="utf-8")).get("video") in video_ids:
+                yield path.parent
+
     def sweep(self) -> None:
-        """Remove what a killed run left half written."""
-        shutil.rmtree(self.root / "scratch", ignore_errors=True)
+        """Remove what a killed run left half written.
+
+        By a rename first: a worker on another machine that was thought dead, and is just finishing a product in there,
+        then fails to put it in its place, and never puts half of it there.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.root / "scratch", self.root / f"swept-{secrets.token_hex(4)}")
+        for swept in self.root.glob("swept-*"):
+            shutil.rmtree(swept, ignore_errors=True)
+
+
+def _rename_unless_there(folder: Path, place: Path) -> None:
+    """Another process may have finished the same product in this very moment: the first one stays."""
+    try:
+        os.rename(folder, place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:

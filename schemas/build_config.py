@@ -9,8 +9,8 @@ from schemas.check_choices import CheckChoices
 from schemas.source_choices import HOW_FETCHED, SourceChoices
 
 OF_THE_MACHINE = {
-    "workers", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers", "requests_in_flight",
-    "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
+    "workers", "ray", "scratch", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers",
+    "requests_in_flight", "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
 """Choices that change no byte of a video's rows; what `exclude` names is kept with the output."""
 
 
@@ -91,6 +91,12 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     seed: Annotated[int, Field(description="seed of every random choice")] = 0
 
     workers: Annotated[int, Field(ge=1, le=256, description="videos worked on at a time")] = 1
+    ray: Annotated[str | None, Field(
+        description="spread the videos over the Ray cluster that this machine belongs to, in place of workers here: "
+                    "host:port of its head; every node must see sources and --out")] = None
+    scratch: Annotated[str | None, Field(
+        description="folder on each machine's own disk for what is in work, where --ray is given or --out is an "
+                    "address like s3://bucket/set (default: in the machine's temporary folder)")] = None
     decode_threads: Annotated[int, Field(ge=0, le=64, description="decoding threads per worker, 0: one a core")] = 0
     stall_seconds: Annotated[float, Field(
         gt=0, description="a decoder that makes no progress for so long is stopped")] = 60.0
@@ -157,6 +163,12 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     def _last_clip_is_a_clip(self) -> "BuildConfig":
         if self.min_last_clip_seconds > self.clip_seconds:
             raise ValueError("min_last_clip_seconds is larger than clip_seconds: no clip would be left")
+        return self
+
+    @model_validator(mode="after")
+    def _a_budget_has_one_keeper(self) -> "BuildConfig":
+        if self.ray and (self.max_tokens or self.max_cost):
+            raise ValueError("max_tokens and max_cost are counted by one machine; they cannot be kept with ray")
         return self
 
     @property

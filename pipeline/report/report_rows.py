@@ -11,8 +11,8 @@ from typing import Any
 
 import duckdb
 
+from pipeline.open_data_set import open_data_set
 from pipeline.report.facets import FACETS
-from schemas.views import views_sql
 
 Row = dict[str, Any]
 
@@ -37,16 +37,15 @@ class Pictured:
         return f"pictures/{self.video:06d}/{self.kind}-{self.index:06d}.jpg"
 
 
-def open_report(folder: Path, most_samples: int | None = None) -> duckdb.DuckDBPyConnection:
+def open_report(folder: str | Path, most_samples: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection with the data set's views and two more: `shown` (number, video_id) and `questions`.
 
     Args:
-        folder: a finished data set.
+        folder: a finished data set; see `open_data_set`.
         most_samples: so many questions at most; whole videos are taken in the order of their ids, which is random.
             The first video is always taken.
     """
-    connection = duckdb.connect()
-    connection.execute(views_sql(folder))
+    connection = open_data_set(folder)
     connection.execute("""
         CREATE TABLE shown AS
         WITH ordered AS (
