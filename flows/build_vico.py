@@ -198,7 +198,7 @@ def served_models(
     config: BuildConfig, out: Path, stopping: threading.Event
 ) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
-    if "served" not in (config.captioner, config.orderer):
+    if not config.asks_models:
         return nullcontext()
     return ServedModels(config, out / ".work", stopping)
 

@@ -131,8 +131,7 @@ def _plan(argv: Sequence[str]) -> int:
     # A plan is made before there is a server; prices and models are what matters of it.
     choices = read_choices(
         PlanChoices, parser, [word for word in argv if word != "--plan"], os.environ,
-        weakest=lambda said: {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
-        if "served" in (said.get("captioner"), said.get("orderer")) else {})
+        weakest=_some_servers)
     assumed = Assumed(choices.servers, choices.server_requests_per_second, choices.image_tokens,
                       choices.answer_tokens, choices.assume_minutes)
     try:
@@ -147,6 +146,14 @@ def _plan(argv: Sequence[str]) -> int:
     plan = make_plan(choices, found, rates, assumed)
     print(json.dumps(as_row(plan)) if choices.json_lines else as_text(plan, rates))
     return _DONE
+
+
+def _some_servers(said: dict[str, Any]) -> dict[str, Any]:
+    """Servers for a plan that names none."""
+    some = {"embedding_urls": ["http://127.0.0.1:8000/v1"]} if "embedding_model" in said else {}
+    if "served" in (said.get("captioner"), said.get("orderer")):
+        some |= {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
+    return some
 
 
 def _print_explained(told: Sequence[Any], shards: dict[str, str]) -> None:

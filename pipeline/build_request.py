@@ -29,7 +29,7 @@ def inherited_choices(work: Path) -> dict[str, Any]:
     """The choices of the last build that decide what is made, and whom it asks; workers and budgets are each run's."""
     said = read_request(work)
     return {name: value for name, value in said.items()
-            if name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "answers")}
+            if name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "embedding_urls", "answers")}
 
 
 def write_request(work: Path, config: BuildConfig) -> None:

@@ -18,12 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.chapters import plan_chapters
 from pipeline.killable_worker import KillableWorker, Report, WorkerCrashedError, WorkerStalledError
 from pipeline.prompt_files import load_prompt
+from pipeline.served_models import EMBEDDED_AT_ONCE
 from schemas.build_config import BuildConfig
 from schemas.records import Source
 
 _RATES = Path(__file__).with_name("measured_rates.yaml")
 _BYTES_PER_TOKEN = 4.0
 """Of English, as tokenizers of today cut it; only the prompts' own words are reckoned by it."""
+_SENTENCES = 4
+"""Of a caption."""
 _CLUE_TOKENS = 24
 """A clue of a dozen words, its place and the JSON around them."""
 
@@ -137,7 +140,7 @@ def make_plan(config: BuildConfig, found: Sequence[Length | None], rates: Rates,
     known = [length or usual for length in found]
     seconds = math.fsum(length.seconds for length in known)
     clips = [_clips(config, length.seconds) for length in known]
-    asked = [_captions(config, clips, assumed), _orders(config, clips, assumed)]
+    asked = [_captions(config, clips, assumed), _orders(config, clips, assumed), _embeddings(config, clips, assumed)]
     cpu_s = math.fsum(length.seconds * length.pixels_per_second for length in known) / 1e6 \
         * rates.decode_cpu_s_per_megapixel + seconds * rates.other_cpu_s_per_video_s
     requests = sum(one.requests for one in asked)
@@ -220,6 +223,15 @@ def _orders(config: BuildConfig, clips: Sequence[int], assumed: Assumed) -> _Ask
     return _Asked(
         len(chapters), len(chapters) * own + sum(chapters) * assumed.answer_tokens, sum(chapters) * _CLUE_TOKENS,
         config.order_price_in, config.order_price_out)
+
+
+def _embeddings(config: BuildConfig, clips: Sequence[int], assumed: Assumed) -> _Asked:
+    """Every sentence of a caption and every clue, as many to a request as it takes; a clue is a sentence in itself."""
+    if config.embedding_model is None:
+        return _Asked(0, 0, 0, 0.0, 0.0)
+    texts = [count * (1 + _SENTENCES) for count in clips]
+    tokens = sum(clips) * (assumed.answer_tokens + _CLUE_TOKENS)
+    return _Asked(sum(-(-count // EMBEDDED_AT_ONCE) for count in texts), tokens, 0, config.embedding_price, 0.0)
 
 
 def _prompt_tokens(name: str) -> int:

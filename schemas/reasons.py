@@ -85,6 +85,7 @@ class Reason(StrEnum):
     CLUE_SAYS_TOO_LITTLE = "clue_says_too_little"
     SCENE_RETURNS = "scene_returns"
     CLUE_ELSEWHERE = "clue_elsewhere"
+    CLUE_MEANT_ELSEWHERE = "clue_meant_elsewhere"
     CLUE_GIVEN_TWICE = "clue_given_twice"
     CHAPTER_BEFORE_CHOSE = "chapter_before_chose"
     ORDER_AGAINST_CLOCK = "order_against_clock"
@@ -167,6 +168,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CLUE_SAYS_TOO_LITTLE: "the sentence has too few words to be found again by",
     Reason.SCENE_RETURNS: "the same pictures stand elsewhere in the video too",
     Reason.CLUE_ELSEWHERE: "what the clue says is said of another clip too",
+    Reason.CLUE_MEANT_ELSEWHERE: "what the clue says is said of another clip in other words",
     Reason.CLUE_GIVEN_TWICE: "the model gave a clue for the same sentence before",
     Reason.CHAPTER_BEFORE_CHOSE: "the clip lies in two chapters, and for the earlier one other clues were chosen",
     Reason.ORDER_AGAINST_CLOCK: "the place that the model gave the clue contradicts the clock",
