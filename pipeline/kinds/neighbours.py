@@ -12,6 +12,8 @@ from schemas.records import Clue
 _MOST, _FEWEST = 4, 3
 _OPEN_SHARE = 0.25
 _DRAWS = 12
+_COMPARED = 16
+"""What follows a moment is compared with what is said of so many other clips of the video."""
 _TRIED = 8
 """Most clues that are tried between two options."""
 _NEXT = (
@@ -53,7 +55,9 @@ def _neighbour(kind: str, material: Material, rng: np.random.Generator) -> Draft
     clues, forward = material.clues, kind == "came_next"
     for draw in range(_DRAWS):
         size = _FEWEST if len(clues) < 2 * _MOST or draw >= _DRAWS // 2 else _MOST
-        places = tempting_set(clues, size, rng, gap=1, before=forward, after=not forward)
+        places = tempting_set(
+            clues, size, rng, gap=1, before=forward, after=not forward,
+            is_asked=lambda some: material.before.repeats(kind, phrases(some)))
         if places is None:
             return None
         options = [clues[place] for place in places]
@@ -93,7 +97,8 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
         clues = [clue for pair in chosen for clue in pair]
         words = [stems(follower.text) for _, follower in chosen]
         if (len({clue.clue_id for clue in clues}) == 2 * _MOST and are_alike([follower for _, follower in chosen])
-                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)):
+                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)
+                and not material.before.repeats("what_follows", phrases(clues))):
             break
     else:
         return None
@@ -105,22 +110,41 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
 
 
 def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
-    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip."""
-    inside = {clip.clip_index for clip in material.clips}
-    anchors = [clue for clue in material.clues
-               if clue.clip_indexes[-1] + 1 in inside and clue.clip_indexes[-1] + 1 in material.captions]
-    if not anchors:
-        return None
-    anchor: Clue = one_of(rng, anchors)
-    following = anchor.clip_indexes[-1] + 1
-    known = {sentence for index in anchor.clip_indexes for sentence in material.captions[index].sentences}
-    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in known]
-    if not fresh:
-        return None
-    return Draft(
-        kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
-        answer=" ".join(" ".join(fresh).split()), mentioned=(anchor,),
-        evidence=(*evidence_of([anchor]), (None, following)), about=(phrase(anchor),))
+    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip.
+
+    A moment of a scene that goes on is not asked about: what follows it is what is most like it.
+    """
+    known = [(clue, said) for clue in material.clues if (said := _newly_said_after(clue, material))
+             and not material.before.repeats("say_what_follows", [phrase(clue)], each=True)]
+    indexes = sorted(material.captions)
+    for place in rng.permutation(len(known)).tolist()[:_DRAWS]:
+        anchor, answer = known[place]
+        following = anchor.clip_indexes[-1] + 1
+        others = [index for index in rng.permutation(indexes).tolist()[:_COMPARED]
+                  if index != following and index not in anchor.clip_indexes]
+        if _is_as_like_as_others(anchor, answer, [material.captions[index].caption for index in others]):
+            return Draft(
+                kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
+                answer=answer, mentioned=(anchor,), about=(phrase(anchor),), about_each=True,
+                evidence=(*evidence_of([anchor]), (None, following)))
+    return None
+
+
+def _is_as_like_as_others(anchor: Clue, answer: str, others: Sequence[str]) -> bool:
+    """Whether a moment shares as many words with what follows it as with a quarter of what is said of other clips."""
+    words = stems(anchor.text)
+    shared = len(words & stems(answer))
+    return bool(others) and sum(len(words & stems(other)) == shared for other in others) >= len(others) / 4
+
+
+def _newly_said_after(clue: Clue, material: Material) -> str:
+    """What is said of the clip after a clue and was not said of the clue's own; empty where there is none."""
+    following = clue.clip_indexes[-1] + 1
+    if following > material.span.last_clip or following not in material.captions:
+        return ""
+    said = {sentence for index in clue.clip_indexes for sentence in material.captions[index].sentences}
+    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in said]
+    return " ".join(" ".join(fresh).split())
 
 
 def _direct_followers(material: Material) -> list[tuple[Clue, Clue]]:
