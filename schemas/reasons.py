@@ -99,6 +99,7 @@ class Reason(StrEnum):
     TIME_CODE = "time_code"
     CLIP_NUMBER = "clip_number"
     ORDER_WORD = "order_word"
+    SCRIPT_NOT_CHECKED = "script_not_checked"
     CAPTIONER_PHRASE = "captioner_phrase"
     WORDS_TO_A_MODEL = "words_to_a_model"
     MARKS = "marks"
@@ -181,6 +182,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.TIME_CODE: "the words hold a time code, which gives the answer away",
     Reason.CLIP_NUMBER: "the words hold the number of a clip or scene, which gives the answer away",
     Reason.ORDER_WORD: "the words tell when it happens, like 'finally' or 'later'",
+    Reason.SCRIPT_NOT_CHECKED: "the words are in a script in which no words that tell the order are known",
     Reason.CAPTIONER_PHRASE: "the words speak of the clip or the caption and not of what is shown",
     Reason.WORDS_TO_A_MODEL: "the words look like orders to a model",
     Reason.MARKS: "the words hold marks that a trainer would take for its own",

@@ -12,8 +12,8 @@ from schemas.records import Clue
 _MOST, _FEWEST = 4, 3
 _OPEN_SHARE = 0.25
 _DRAWS = 12
-_COMPARED = 16
-"""What follows a moment is compared with what is said of so many other clips of the video."""
+_LOOKED_AT = 24
+"""Most moments that are looked at for one that shares so many words with what follows it."""
 _TRIED = 8
 """Most clues that are tried between two options."""
 _NEXT = (
@@ -112,29 +112,28 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
 def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
     """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip.
 
-    A moment of a scene that goes on is not asked about: what follows it is what is most like it.
+    What follows in a scene is most like what came before. So it is drawn first how many words the two are to share, as
+    a moment and any other clip do, and then a moment is looked for that has so many in common with what follows it.
     """
     known = [(clue, said) for clue in material.clues if (said := _newly_said_after(clue, material))
              and not material.before.repeats("say_what_follows", [phrase(clue)], each=True)]
-    indexes = sorted(material.captions)
-    for place in rng.permutation(len(known)).tolist()[:_DRAWS]:
+    if not known:
+        return None
+    wanted = _words_shared_with_any_clip(one_of(rng, known)[0], material, rng)
+    for place in rng.permutation(len(known)).tolist()[:_LOOKED_AT]:
         anchor, answer = known[place]
-        following = anchor.clip_indexes[-1] + 1
-        others = [index for index in rng.permutation(indexes).tolist()[:_COMPARED]
-                  if index != following and index not in anchor.clip_indexes]
-        if _is_as_like_as_others(anchor, answer, [material.captions[index].caption for index in others]):
+        if len(stems(anchor.text) & stems(answer)) == wanted:
             return Draft(
                 kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
                 answer=answer, mentioned=(anchor,), about=(phrase(anchor),), about_each=True,
-                evidence=(*evidence_of([anchor]), (None, following)))
+                evidence=(*evidence_of([anchor]), (None, anchor.clip_indexes[-1] + 1)))
     return None
 
 
-def _is_as_like_as_others(anchor: Clue, answer: str, others: Sequence[str]) -> bool:
-    """Whether a moment shares as many words with what follows it as with a quarter of what is said of other clips."""
-    words = stems(anchor.text)
-    shared = len(words & stems(answer))
-    return bool(others) and sum(len(words & stems(other)) == shared for other in others) >= len(others) / 4
+def _words_shared_with_any_clip(clue: Clue, material: Material, rng: np.random.Generator) -> int:
+    """How many words a moment shares with what is said of a clip that is not its own, drawn from the whole video."""
+    others = [index for index in sorted(material.captions) if index not in clue.clip_indexes]
+    return len(stems(clue.text) & stems(material.captions[one_of(rng, others)].caption)) if others else 0
 
 
 def _newly_said_after(clue: Clue, material: Material) -> str:
