@@ -82,6 +82,9 @@ def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
         samples: dict[str, list[dict[str, Any]]] = {}
         left_out: Counter[str] = Counter()
         for row in _samples(connection):
+            if row["is_duplicate"]:
+                left_out["its video shows what another one shows"] += 1
+                continue
             if row["media"] is None:
                 left_out["it is not about one stretch of one video"] += 1
                 continue
@@ -101,7 +104,8 @@ def export_llava(folder: Path, out: Path) -> tuple[Counter[str], Counter[str]]:
 def _samples(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Samples in the order of their ids; media is the one stretch of video that each is about, else None."""
     result = connection.cursor().execute("""
-        SELECT sample_id, split, dataset, kind, conversations, min_frames, calibration,
+        SELECT sample_id, split, dataset, kind, conversations, min_frames,
+               coalesce(video_id IN (SELECT video_id FROM duplicates), false) AS is_duplicate,
                CASE WHEN len(media) = 1 AND media[1].type = 'video'
                     THEN media[1] END AS media
         FROM samples WHERE NOT calibration ORDER BY sample_id""")
