@@ -187,8 +187,10 @@ def build_vico(
         if unfinished and stopping.is_set():
             return BuildResult(target, None, len(unfinished), unfinished[0].why)
         manifest = write_shards_task(shop, products, rejected, target)
-        page = report_task(shop, target) if place.objects is None else None
-        if place.objects is not None:
+        if place.objects is None:
+            page = report_task(shop, target)
+        else:
+            page = None  # it opens from disk, and nobody opens it in the scratch folder
             commit(target, place.objects, keep_before=not forgotten)
         if fetching is not None and config.delete_source:
             fetching.delete(product.video_id for product in products
@@ -209,7 +211,7 @@ def served_models(
     config: BuildConfig, place: OutputPlace, stopping: threading.Event
 ) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
-    if "served" not in (config.captioner, config.orderer):
+    if not config.asks_models:
         return nullcontext()
     if place.objects is None and config.ray is None:
         return ServedModels(config, place.folder / ".work", stopping)

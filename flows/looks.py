@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -144,8 +144,7 @@ def _plan(argv: Sequence[str]) -> int:
     # A plan is made before there is a server; prices and models are what matters of it.
     choices = read_choices(
         PlanChoices, parser, [word for word in argv if word != "--plan"], os.environ,
-        weakest=lambda said: {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
-        if "served" in (said.get("captioner"), said.get("orderer")) else {})
+        weakest=_some_servers)
     sizes = RequestSizes(choices.image_tokens, choices.answer_tokens, choices.clues_per_clip)
     assumed = Assumed(choices.servers, choices.server_requests_per_second, sizes, choices.assume_minutes)
     try:
@@ -160,6 +159,14 @@ def _plan(argv: Sequence[str]) -> int:
     plan = make_plan(choices, found, rates, assumed)
     print(json.dumps(as_row(plan)) if choices.json_lines else as_text(plan, rates))
     return _DONE
+
+
+def _some_servers(said: dict[str, Any]) -> dict[str, Any]:
+    """Servers for a plan that names none."""
+    some = {"embedding_urls": ["http://127.0.0.1:8000/v1"]} if "embedding_model" in said else {}
+    if "served" in (said.get("captioner"), said.get("orderer")):
+        some |= {"caption_urls": ["http://127.0.0.1:8000/v1"], "caption_model": "any"}
+    return some
 
 
 def _not_here(out: str) -> str | None:

@@ -25,6 +25,20 @@ class Guesses:
     asked: int
 
 
+@dataclass(frozen=True, slots=True)
+class BlindQuestion:
+    """A multiple-choice question as it is put without the video."""
+
+    kind: str
+    question: str
+    """Without its options."""
+    options: Sequence[str]
+    """Without their letters."""
+    answer_index: int
+    seed: int
+    """Decides the orders of the options (see `shuffled_options`)."""
+
+
 class BlindChecker(Protocol):
     """Answers questions without seeing anything."""
 
@@ -33,16 +47,8 @@ class BlindChecker(Protocol):
     def depends_on(self) -> Any:
         """What its answers depend on, as JSON values: part of the key of a video's questions."""
 
-    def guess(self, kind: str, question: str, options: Sequence[str], answer_index: int, seed: int) -> Guesses:
-        """Put one multiple-choice question, with its options in several orders.
-
-        Args:
-            kind: the kind of question.
-            question: the question, without its options.
-            options: the options, without their letters.
-            answer_index: which of them is right.
-            seed: decides the orders (see `shuffled_options`).
-        """
+    def guess(self, questions: Sequence[BlindQuestion]) -> list[Guesses]:
+        """Put each question, with its options in several orders; what came of each."""
 
 
 def beats_chance(guesses: Guesses, options: int) -> bool:

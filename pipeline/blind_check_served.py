@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.answer_reading import UnusableAnswerError, read_answer
-from pipeline.blind_check import ASKED, BY_CHANCE, Guesses, shuffled_options
+from pipeline.blind_check import ASKED, BY_CHANCE, BlindQuestion, Guesses, shuffled_options
 from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
 from pipeline.served_models import Question, ServedModels
@@ -37,18 +37,19 @@ class ServedBlindChecker:
         """Prompt, model, parameters, and the test with its threshold."""
         return [load_prompt(PROMPT).text, self.model, self._temperature, ASKED, BY_CHANCE]
 
-    def guess(self, kind: str, question: str, options: Sequence[str], answer_index: int, seed: int) -> Guesses:
-        """See `BlindChecker`. Only answers that could be used count as asked.
+    def guess(self, questions: Sequence[BlindQuestion]) -> list[Guesses]:
+        """See `BlindChecker`; all are asked at a time. Only answers that could be used count as asked.
 
         Raises:
             StoppedError, ServerRefusesError, ServersDownError: the video has to wait.
         """
-        orders = list(shuffled_options(len(options), seed))
-        replies = self._models.replies(
-            self._question(question, [options[place] for place in order]) for order in orders)
-        right = [order[reply.value] == answer_index for order, reply in zip(orders, replies, strict=True)
-                 if reply.reason is None]
-        return Guesses(right=sum(right), asked=len(right))
+        put = [(one, order) for one in questions for order in shuffled_options(len(one.options), one.seed)]
+        replies = iter(self._models.replies(
+            self._question(one.question, [one.options[place] for place in order]) for one, order in put))
+        right = [None if reply.reason else order[reply.value] == one.answer_index
+                 for (one, order), reply in zip(put, replies, strict=True)]
+        each = [right[at:at + ASKED] for at in range(0, len(right), ASKED)]
+        return [Guesses(right=hits.count(True), asked=len(hits) - hits.count(None)) for hits in each]
 
     def _question(self, question: str, options: Sequence[str]) -> Question:
         letters = ascii_uppercase[:len(options)]

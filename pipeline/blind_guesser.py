@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pipeline.blind_check import ASKED, Guesses, shuffled_options
+from pipeline.blind_check import ASKED, BlindQuestion, Guesses, shuffled_options
 from pipeline.options import stems
 from pipeline.work_store import key_of, write_file
 from schemas.records import Sample
@@ -76,13 +76,17 @@ class HalfGuesser:
         """A hash of what it learned."""
         return key_of(VERSION, self.weights, self.margins)
 
-    def guess(self, kind: str, question: str, options: Sequence[str], answer_index: int, seed: int) -> Guesses:
+    def guess(self, questions: Sequence[BlindQuestion]) -> list[Guesses]:
         """Always the option it is sure of; where it is not sure, the one that stands first this time."""
-        scores = [_score(self.weights, features) for features in _features(kind, question, options)]
+        return [self._guess(one) for one in questions]
+
+    def _guess(self, one: BlindQuestion) -> Guesses:
+        scores = [_score(self.weights, features) for features in _features(one.kind, one.question, one.options)]
         best, second = sorted(scores, reverse=True)[:2]
-        if best - second >= self.margins.get(kind, math.inf):
-            return Guesses(ASKED if scores.index(best) == answer_index else 0, ASKED)
-        return Guesses(sum(order[0] == answer_index for order in shuffled_options(len(options), seed)), ASKED)
+        if best - second >= self.margins.get(one.kind, math.inf):
+            return Guesses(ASKED if scores.index(best) == one.answer_index else 0, ASKED)
+        orders = shuffled_options(len(one.options), one.seed)
+        return Guesses(sum(order[0] == one.answer_index for order in orders), ASKED)
 
 
 def train(samples: Iterable[Sample]) -> BuiltInGuesser | None:

@@ -39,7 +39,7 @@ def inherited_choices(work: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     gone = {name for choice, others in _GO_WITH.items() if said.get(choice, before.get(choice)) != before.get(choice)
             for name in others}
     return {name: value for name, value in before.items() if name not in gone and (
-        name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "answers"))}
+        name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "embedding_urls", "answers"))}
 
 
 def write_request(work: Path, config: BuildConfig) -> None:

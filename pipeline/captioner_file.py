@@ -2,7 +2,8 @@
 
 A row has `video` (its id, its source as the output names it, or its file name), `start_s`, `end_s`, `text`,
 and optionally `kind`: caption (the default), event (something with times of its own, which becomes a key
-event and a clue) or subtitle.
+event and a clue), action (what somebody does, asked about in questions about the order of actions), setting (where it
+is) or subtitle.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ class CaptionRow(BaseModel):
     start_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     end_s: Annotated[float, Field(allow_inf_nan=False)]
     text: str
-    kind: Literal["caption", "event", "subtitle"] = "caption"
+    kind: Literal["caption", "event", "action", "setting", "subtitle"] = "caption"
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> "CaptionRow":
@@ -102,8 +103,15 @@ def _caption(clip: Clip, rows: list[CaptionRow]) -> Caption | None:
     text = " ".join([*said, *(row.text.strip() for row in events)])
     return Caption(
         clip_index=clip.clip_index, caption=text, sentences=split_sentences(text), captioner=FileCaptioner.name,
+        setting=_setting(rows), actions=[row.text.strip() for row in rows if row.kind == "action"],
         key_events=[KeyEvent(start_s=row.start_s, end_s=row.end_s, text=row.text.strip()) for row in events],
         subtitles=[_subtitle(row) for row in rows if row.kind == "subtitle"])
+
+
+def _setting(rows: list[CaptionRow]) -> str | None:
+    """Where a clip is; not said where several places are named."""
+    places = {" ".join(row.text.split()) for row in rows if row.kind == "setting"}
+    return places.pop() if len(places) == 1 else None
 
 
 def _subtitle(row: CaptionRow) -> Subtitle:

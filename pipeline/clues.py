@@ -2,8 +2,9 @@
 
 A clue comes from a key event, which has times of its own; a clip without key events gives its caption,
 or the sentence of it that is least like what is said of other clips. Two tests keep a clue: its words
-must not be said of another place, and its pictures must not come again. Where a vision-language model is
-served, a third one asks it (`pipeline.picture_check`).
+must not be said of another place, and its pictures must not come again. Where models are served, an embedding model
+is asked whether it is said of another place in other words (`pipeline.meaning`), and a vision-language model
+whether it is seen there (`pipeline.picture_check`).
 """
 
 import json
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from pipeline.captioner import DecodedVideo
 from pipeline.clue_orderer import Candidate, Proposal
-from pipeline.likeness import WordLikeness
+from pipeline.meaning import Meaning
+from pipeline.other_places import OtherPlaces
 from pipeline.picture_check import PictureCheck
 from pipeline.record_files import write_records
 from pipeline.scene_returns import SceneReturns
@@ -33,7 +35,7 @@ _LONGEST_WHOLE_CAPTION = 40
 
 def find_clues(
     decoded: DecodedVideo, captions: list[Caption], orderer: str, folder: Path, proposal: Proposal | None = None,
-    pictures: PictureCheck | None = None,
+    meaning: Meaning | None = None, pictures: PictureCheck | None = None,
 ) -> None:
     """Write clues.json (kept and dropped ones, in order of time), rejected.json and order.json for one video.
 
@@ -43,10 +45,11 @@ def find_clues(
         orderer: who ordered the clues.
         folder: where to write.
         proposal: the orderer's clues; None where the clock orders and the clues come from the captions alone.
+        meaning: asks an embedding model whether they are said elsewhere in other words; None where there is none.
         pictures: asks a model whether the clues can be seen; None where there is none to ask.
     """
     clips = {clip.clip_index: clip for clip in decoded.clips}
-    places = _Places(captions, clips)
+    places = OtherPlaces(captions, clips)
     scenes = SceneReturns(decoded.folder, decoded.video.cuts_s)
     # Where the picture is asked, a clip part of which returns may still hold a moment that does not.
     returns = scenes.returns if pictures is None else scenes.returns_wholly
@@ -55,6 +58,8 @@ def find_clues(
     clues = sorted(
         (_judge(candidate, decoded.video.video_id, orderer, places, returns) for candidate in proposal.candidates),
         key=lambda clue: (clue.start_s, clue.end_s, clue.clue_id))
+    if meaning is not None:
+        clues = meaning.check(captions, clips, clues)
     if pictures is not None:
         clues = pictures.check(decoded, captions, clues)
     write_records(folder / "clues.json", Clue, clues)
@@ -63,32 +68,7 @@ def find_clues(
     (folder / "order.json").write_text(json.dumps(proposal.figures, sort_keys=True), encoding="utf-8")
 
 
-class _Places:
-    """What is said of each place of a video: a document per clip caption and per key event."""
-
-    def __init__(self, captions: list[Caption], clips: dict[int, Clip]) -> None:
-        events = {(event.start_s, event.end_s, event.text) for caption in captions for event in caption.key_events}
-        self._events = sorted(events)
-        self._captions = [(clips[caption.clip_index], caption) for caption in captions]
-        self._likeness = WordLikeness(
-            [text for _, _, text in self._events] + [caption.caption for _, caption in self._captions])
-
-    def likeness(self, candidate: Candidate) -> float:
-        """Likeness of a candidate to the likest other place."""
-        own_event = {
-            index for index, event in enumerate(self._events)
-            if event == (candidate.start_s, candidate.end_s, candidate.text)}
-        if candidate.kind == "clip":  # what happens inside the clip is the clip's
-            own_event |= {
-                index for index, (start_s, end_s, _) in enumerate(self._events)
-                if start_s < candidate.end_s and end_s > candidate.start_s}
-        own_clips = {
-            len(self._events) + index for index, (clip, _) in enumerate(self._captions)
-            if clip.start_s < candidate.end_s and clip.end_s > candidate.start_s}
-        return self._likeness.highest(candidate.text, frozenset(own_event | own_clips))
-
-
-def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places) -> Iterator[Candidate]:
+def _candidates(captions: list[Caption], clips: dict[int, Clip], places: OtherPlaces) -> Iterator[Candidate]:
     events: dict[tuple[float, float, str], list[int]] = {}
     for caption in captions:
         for event in caption.key_events:
@@ -99,7 +79,7 @@ def _candidates(captions: list[Caption], clips: dict[int, Clip], places: _Places
         yield Candidate(tuple(indexes), start_s, end_s, text, "event", ())
 
 
-def _from_caption(caption: Caption, clip: Clip, places: _Places) -> Candidate:
+def _from_caption(caption: Caption, clip: Clip, places: OtherPlaces) -> Candidate:
     def candidate(text: str, sentences: tuple[int, ...]) -> Candidate:
         return Candidate((clip.clip_index,), clip.start_s, clip.end_s, text, "clip", sentences)
 
@@ -111,7 +91,7 @@ def _from_caption(caption: Caption, clip: Clip, places: _Places) -> Candidate:
 
 
 def _judge(
-    candidate: Candidate, video_id: str, orderer: str, places: _Places,
+    candidate: Candidate, video_id: str, orderer: str, places: OtherPlaces,
     returns: Callable[[float, float, list[int]], bool],
 ) -> Clue:
     clue = Clue(

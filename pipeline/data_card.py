@@ -116,6 +116,10 @@ def _checks(manifest: Mapping[str, Any]) -> list[str]:
         lines.append(f"- **The picture**: {clues['shown']:,} clues were put back to a model that was shown their clip "
                      f"and the clips most like it; {clues['not_seen']:,} were dropped because it did not see them "
                      f"there, {clues['seen_elsewhere']:,} because it saw them elsewhere.")
+    if manifest["config"]["embedding_model"]:
+        dropped = manifest["rejected_by_reason"].get("clue_meant_elsewhere", 0)
+        lines.append(f"- **The meaning**: {dropped:,} clues were dropped because the embedding model "
+                     f"`{manifest['config']['embedding_model']}` finds them said of another clip in other words.")
     lines += [_blind_line(samples["blind"], blind), ""]
     if samples["blind"]["asked"]:
         lines += ["| kind | asked without the video | right | chance |", "|---|---|---|---|"]

@@ -8,22 +8,27 @@ A list is text, one video a line; what follows # is a comment. A line is one of
 
     python -m pipeline.exclusion benchmark/*.mp4 >> benchmarks.txt
 
-writes the last two for files. The lists of a build are kept with its output as `exclude.txt`.
+writes the last two for files, a fingerprint also of what a copy may look like (`picture_variants.py`). The
+lists of a build are kept with its output as `exclude.txt`.
 """
 
 import argparse
 import re
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import parse_qs, urlsplit
 
+import cv2
 import numpy as np
+import pyarrow.parquet as pq
 
 from pipeline.decode_video import DecodeSettings, decode_video
 from pipeline.identify import identify
-from pipeline.picture_hash import bit_distances
+from pipeline.picture_hash import bit_distances, is_flat, picture_hash
+from pipeline.picture_variants import variants, without_bars
 from pipeline.same_pictures import ALIKE_BITS, FEWEST_PICTURES, distinct_hashes
 from schemas.build_config import BuildConfig
 from schemas.records import Source
@@ -38,8 +43,10 @@ _SHA256 = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
 _HASH = re.compile(r"[0-9a-f]{16}")
 _SHOWN_FROM = 0.5
 """Share of the pictures of either one that the other must show."""
-_SAME_BITS_FROM = 0.02
-"""Share of hashes in common, to the bit, from which two are compared with tolerance."""
+_TRIED, _TRIED_FROM = 48, 0.2
+"""So many pictures of either one are looked for first; only if such a share of them is found, all are."""
+_VARIANT_EVERY = 4
+"""Of a variant, one picture in so many seconds is listed."""
 _BLOCK = 1024
 
 
@@ -78,6 +85,11 @@ class Exclusion:
             if share >= _SHOWN_FROM:
                 return f"the pictures of {name}, {share:.0%} of them"
         return None
+
+    def shown(self, decoded: Path) -> float:
+        """Of the pictures of a video, or of one on the list, the largest share that the other shows."""
+        hashes = distinct_hashes(decoded)
+        return max((_share(hashes, known) for _, known in self.fingerprints), default=0.0) if len(hashes) else 0.0
 
     def text(self) -> str:
         """The list as one file, the same whatever files it came from."""
@@ -174,8 +186,7 @@ def _hashes(words: Sequence[str], place: str) -> np.ndarray:
 
 def _share(some: np.ndarray, others: np.ndarray) -> float:
     """Of the pictures of either, the larger share that the other shows."""
-    common = len(np.intersect1d(some, others, assume_unique=True))
-    if common < _SAME_BITS_FROM * min(len(some), len(others)):
+    if max(_found(_spread(some), others), _found(_spread(others), some)) < _TRIED_FROM:
         return 0.0
     found, known = 0, np.zeros(len(others), dtype=bool)
     for at in range(0, len(some), _BLOCK):
@@ -185,12 +196,21 @@ def _share(some: np.ndarray, others: np.ndarray) -> float:
     return max(found / len(some), float(known.mean()))
 
 
+def _spread(hashes: np.ndarray) -> np.ndarray:
+    """At most so many of them."""
+    return hashes[:: -(-len(hashes) // _TRIED)]
+
+
+def _found(some: np.ndarray, others: np.ndarray) -> float:
+    return float((bit_distances(some, others) <= ALIKE_BITS).any(axis=1).mean())
+
+
 def _fingerprint_line(name: str, hashes: np.ndarray) -> str:
     return " ".join(["pictures", name, *(f"{number:016x}" for number in np.sort(hashes.view(np.uint64)).tolist())])
 
 
-def fingerprint_lines(video: Path) -> tuple[str, str]:
-    """The two lines of a file: its id, and what it shows.
+def fingerprint_lines(video: Path) -> list[str]:
+    """The lines of a file: its id, what it shows, and what copies of it may show.
 
     Raises:
         UnreadableVideoError: the file cannot be decoded.
@@ -201,11 +221,32 @@ def fingerprint_lines(video: Path) -> tuple[str, str]:
     video_id = identify(quiet, str(video))
     settings = DecodeSettings(
         clip_seconds=14, min_last_clip_seconds=0, max_hours=24, caption_frames=1, caption_frame_side=64,
-        frame_side=32, jpeg_quality=30)
+        frame_side=144, jpeg_quality=90)
     with tempfile.TemporaryDirectory() as folder:
         decode_video(quiet, Source(path=str(video), source=video.name), video_id, settings, 0, Path(folder))
         hashes = distinct_hashes(Path(folder))
-    return video_id, _fingerprint_line("-".join(video.stem.split()) or video_id, hashes)
+        of_copies = _variant_hashes(Path(folder))
+    name = "-".join(video.stem.split()) or video_id
+    return [video_id, _fingerprint_line(name, hashes), *(
+        _fingerprint_line(f"{name}/{how}", some) for how, some in of_copies.items())]
+
+
+def _variant_hashes(decoded: Path) -> dict[str, np.ndarray]:
+    """The distinct hashes of what copies of a video may show, by kind of copy; few ones are not worth a line."""
+    images = pq.read_table(decoded / "frames.parquet", columns=["image"])["image"].to_pylist()
+    every = _VARIANT_EVERY if len(images) >= _VARIANT_EVERY * 2 * FEWEST_PICTURES else 1
+    lumas = [cv2.imdecode(np.frombuffer(image["bytes"], np.uint8), cv2.IMREAD_GRAYSCALE) for image in images[::every]]
+    inside = without_bars(lumas)
+    found: dict[str, set[int]] = defaultdict(set)
+    for luma in inside:
+        if is_flat(luma):
+            continue
+        if luma.shape != lumas[0].shape:
+            found["without-bars"].add(picture_hash(luma))
+        for how, changed in variants(luma):
+            found[how].add(picture_hash(np.ascontiguousarray(changed)))
+    return {how: np.array(sorted(some), dtype=np.int64) for how, some in found.items()
+            if len(some) >= FEWEST_PICTURES}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

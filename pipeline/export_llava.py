@@ -89,6 +89,10 @@ def export_llava(folder: Path, out: Path, progress: StageProgress) -> tuple[Coun
         left_out: Counter[str] = Counter()
         (count,) = connection.execute(f"SELECT count(*) FROM samples WHERE {_EXPORTED}").fetchone()
         for row in progress.track(_samples(connection), "samples", count):
+            if row["is_duplicate"]:
+                progress.reject("samples")
+                left_out["its video shows what another one shows"] += 1
+                continue
             video = _stretch_folder(out, frames, row) if row["media"] is not None else None
             if video is None:
                 progress.reject("samples")
@@ -107,7 +111,8 @@ def export_llava(folder: Path, out: Path, progress: StageProgress) -> tuple[Coun
 def _samples(connection: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
     """Samples in the order of their ids; media is the one stretch of video that each is about, else None."""
     result = connection.cursor().execute(f"""
-        SELECT sample_id, split, dataset, kind, conversations, min_frames, calibration,
+        SELECT sample_id, split, dataset, kind, conversations, min_frames,
+               coalesce(video_id IN (SELECT video_id FROM duplicates), false) AS is_duplicate,
                CASE WHEN len(media) = 1 AND media[1].type = 'video'
                     THEN media[1] END AS media
         FROM samples WHERE {_EXPORTED} ORDER BY sample_id""")

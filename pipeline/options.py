@@ -1,6 +1,6 @@
 """Options that tempt: from the same span, of the same kind, alike in length, near each other as often as far apart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,8 @@ _NEAR = 3
 
 
 def tempting_set(
-    clues: Sequence[Clue], size: int, rng: np.random.Generator, gap: int = 0, before: int = 0, after: int = 0
+    clues: Sequence[Clue], size: int, rng: np.random.Generator, gap: int = 0, before: int = 0, after: int = 0,
+    is_asked: Callable[[Sequence[Clue]], bool] = lambda chosen: False,
 ) -> list[int] | None:
     """Positions of some clues that tempt as each other's wrong options, rising; None when none were found.
 
@@ -33,6 +34,7 @@ def tempting_set(
         gap: at least so many clues lie between two that are chosen.
         before: at least so many clues lie before the first.
         after: at least so many clues lie after the last.
+        is_asked: whether nearly the same clues were chosen before.
     """
     needed = size + gap * (size - 1) + before + after
     if len(clues) < needed:
@@ -44,7 +46,8 @@ def tempting_set(
             first = int(rng.integers(len(clues) - count + 1))
         free = count - gap * (size - 1) - before - after
         places = np.sort(rng.choice(free, size, replace=False)) + gap * np.arange(size) + before + first
-        if are_alike([clues[place] for place in places]):
+        chosen = [clues[place] for place in places]
+        if are_alike(chosen) and not is_asked(chosen):
             return places.tolist()
     return None
 

@@ -13,10 +13,13 @@ from pipeline.blind_check import ASKED
 from pipeline.chapters import plan_chapters
 from pipeline.prompt_files import load_prompt
 from pipeline.questions import most_with_options
+from pipeline.served_models import EMBEDDED_AT_ONCE
 from schemas.build_config import BuildConfig
 
 _BYTES_PER_TOKEN = 4.0
 """Of English, as tokenizers of today cut it; only the prompts' own words are reckoned by it."""
+_SENTENCES = 4
+"""Of a caption."""
 _CLUE_TOKENS = 24
 """A clue of a dozen words, its place and the JSON around them."""
 _QUESTION_TOKENS = 150
@@ -72,6 +75,8 @@ def requests_of(config: BuildConfig, clips: Sequence[int], sizes: RequestSizes) 
         asked += [_captions(config, clips, sizes), _pictures(config, clips, sizes)]
     if config.orderer == "served":
         asked += [*_orders(config, clips, sizes), _blind(config, clips)]
+    if config.embedding_model is not None:
+        asked.append(_embeddings(config, clips, sizes))
     return [one for one in asked if one.requests]
 
 
@@ -119,6 +124,13 @@ def _blind(config: BuildConfig, clips: Sequence[int]) -> Asked:
     return Asked(
         "blind check", count, count * (_prompt_tokens(blind_check_served.PROMPT) + _QUESTION_TOKENS),
         count * _WORD_TOKENS, config.order_price_in, config.order_price_out)
+
+
+def _embeddings(config: BuildConfig, clips: Sequence[int], sizes: RequestSizes) -> Asked:
+    """Every sentence of a caption and every clue, as many to a request as it takes; a clue is a sentence in itself."""
+    count = sum(-(-one * (1 + _SENTENCES) // EMBEDDED_AT_ONCE) for one in clips)
+    tokens = sum(clips) * (sizes.answer_tokens + _CLUE_TOKENS)
+    return Asked("embeddings", count, tokens, 0, config.embedding_price, 0.0)
 
 
 def _prompt_tokens(name: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.blind_check import BlindChecker, Guesses, beats_chance
+from pipeline.blind_check import BlindChecker, BlindQuestion, beats_chance
 from pipeline.captioner import DecodedVideo
 from pipeline.clock_check import Ground, agrees_with_clock
 from pipeline.complete_truth import is_complete, was_asked_everywhere
@@ -30,7 +30,7 @@ from schemas.reasons import Reason, Stage
 from schemas.records import Caption, Clip, Clue, Evidence, Rejection, Sample
 from schemas.uniform_frames import smallest_budget
 
-VERSION = "2"
+VERSION = "3"
 
 _DESCRIBED_CLIPS = 4
 _FEWEST_CLUES = 3
@@ -101,7 +101,7 @@ def ask(
 
 def ask_about(config: BuildConfig, subject: Subject, blind: BlindChecker | None = None) -> Asked:
     """All questions about a video, and what was left out and why."""
-    desk = _Desk(config, subject, blind)
+    desk = _Desk(config, subject)
     usable, rejected = usable_clues(subject.clues)
     desk.asked.rejected.update({f"{row.item_id} {row.reason}": row for row in rejected})
     actions = list(usable_actions(subject.clips, subject.captions, usable))
@@ -111,7 +111,9 @@ def ask_about(config: BuildConfig, subject: Subject, blind: BlindChecker | None 
     for level in levels:
         same_length = [span for span in spans if span.minutes == level]
         _ask_level(desk, same_length, usable, actions, share)
-    _ask_to_describe(desk, share)
+    _ask_to_describe(desk, share * len(levels))
+    if blind is not None:
+        _drop_guessed(desk, blind)
     return desk.asked
 
 
@@ -192,6 +194,24 @@ def _ask_to_describe(desk: "_Desk", share: int) -> None:
             desk.take(Material(span=run, clues=(), clips=inside, captions=subject.captions), draft, rng)
 
 
+def _drop_guessed(desk: "_Desk", blind: BlindChecker) -> None:
+    """Leave out what is answered without the video, all being asked at a time; a twin goes with its first."""
+    put = [sample for sample in desk.asked.samples.values() if sample.options]
+    guesses = blind.guess([
+        # A twin is put in the same words and orders as its first, so that nobody is asked for it again.
+        BlindQuestion(sample.kind, sample.question, sample.options, sample.answer_index,
+                      seed=int((sample.twin_of or sample.sample_id)[:8], 16)) for sample in put])
+    guessed = {sample.sample_id: found for sample, found in zip(put, guesses, strict=True)
+               if beats_chance(found, len(sample.options))}
+    for sample, found in zip(put, guesses, strict=True):
+        if sample.sample_id in guessed or sample.twin_of in guessed:
+            told = guessed.get(sample.sample_id, guessed.get(sample.twin_of))
+            desk.reject(Reason.GUESSED_BLIND, f"{told.right} of {told.asked}: {sample.question}", sample.sample_id)
+            del desk.asked.samples[sample.sample_id]
+        else:
+            desk.asked.samples[sample.sample_id] = replace(sample, blind_right=found.right, blind_asked=found.asked)
+
+
 def _material(desk: "_Desk", span: Span, usable: Sequence[Clue], actions: Sequence[Clue]) -> Material:
     subject = desk.subject
     is_known = is_complete(span, subject.clips, subject.captions, desk.config.captions_complete)
@@ -202,7 +222,7 @@ def _material(desk: "_Desk", span: Span, usable: Sequence[Clue], actions: Sequen
     inside = clips_inside(subject.clips, span.first_clip, span.last_clip)
     return Material(
         span=span, clues=apart(_inside(usable, span)), absent=absent, actions=apart(_inside(actions, span)),
-        clips=inside, captions=subject.captions,
+        clips=inside, captions=subject.captions, before=desk.before,
         counted=counted_events(span, inside, subject.captions, absent) if is_known else {})
 
 
@@ -224,10 +244,9 @@ def _without_worn(material: Material, mentions: Counter[str], most: int) -> Mate
 class _Desk:
     """Where drafts of one video become samples, or rejections."""
 
-    def __init__(self, config: BuildConfig, subject: Subject, blind: BlindChecker | None) -> None:
+    def __init__(self, config: BuildConfig, subject: Subject) -> None:
         self.config, self.subject, self.asked = config, subject, Asked()
-        self._blind = blind
-        self._before = NearDuplicates()
+        self.before = NearDuplicates()
         self._by_index = {clip.clip_index: clip for clip in subject.clips}
 
     def rng(self, span: Span, kind: str) -> np.random.Generator:
@@ -248,15 +267,10 @@ class _Desk:
         if sample.sample_id in self.asked.samples:
             return False
         fault = self._fault(sample, draft, ground)
-        guesses = None if fault else self._guesses(sample)  # last, because a served model is paid for it
-        if guesses is not None:
-            sample = replace(sample, blind_right=guesses.right, blind_asked=guesses.asked)
-            if beats_chance(guesses, len(sample.options)):
-                fault = Reason.GUESSED_BLIND, f"{guesses.right} of {guesses.asked}: {sample.question}"
         if fault is not None:
             self.reject(*fault, sample.sample_id)
             return False
-        self._before.add(draft)
+        self.before.add(draft.kind, draft.about)
         self.asked.samples[sample.sample_id] = sample
         if rng.random() < self.config.twin_share:
             self._take_twin(sample, draft, ground, rng)
@@ -283,12 +297,6 @@ class _Desk:
             similarity=max((clue.similarity for clue in draft.mentioned), default=0.0),
             captioner=self.subject.captions[evidence[0].clip_index].captioner, orderer=self.subject.orderer)
 
-    def _guesses(self, sample: Sample) -> Guesses | None:
-        if self._blind is None or not sample.options:
-            return None
-        seed = int(sample.sample_id[:8], 16)
-        return self._blind.guess(sample.kind, sample.question, sample.options, sample.answer_index, seed)
-
     def _fault(self, sample: Sample, draft: Draft, ground: Ground) -> tuple[Reason, str] | None:
         """The first check that a sample fails with the video at hand, and what to say of it."""
         if sample.min_frames == 0:
@@ -298,7 +306,7 @@ class _Desk:
         wording = _wording_fault(draft)
         if wording is not None:
             return wording[0], f"{wording[1]}: {sample.answer}"
-        if self._before.repeats(draft):
+        if self.before.repeats(draft.kind, draft.about, draft.about_each):
             return Reason.NEAR_DUPLICATE, sample.question
         return None
 

@@ -1,4 +1,4 @@
-"""Videos that show the same pictures as another one: the same film in another file.
+"""Videos that show what another one shows: the same film in another file, or a part of it.
 
 A second of a video is known by the hash of its picture. Copies are found by hashes that are the same to the bit
 (most survive a new encoding), and then compared second by second with a little tolerance.
@@ -16,7 +16,7 @@ from pipeline.picture_hash import bit_distances
 
 ALIKE_BITS = 6
 _SAME_FROM = 0.8
-"""Share of the seconds of each video that must be found in the other."""
+"""Share of the seconds of a video that must be found in the other."""
 FEWEST_PICTURES = 8
 _COMMON_FROM = 0.1
 """Share of hashes that two videos must have in common before they are compared."""
@@ -32,15 +32,31 @@ def find_same_pictures(decoded: Mapping[str, Path]) -> dict[str, str]:
         decoded: the product of the decode stage of each video.
 
     Returns:
-        For each video to leave out the one that stays: of alike videos the one with the smallest id.
+        For each video to leave out the one that stays: of alike videos the one with the smallest id, of a part and
+        the whole the whole.
     """
     hashes = {video_id: found for video_id in sorted(decoded)
               if len(found := distinct_hashes(decoded[video_id])) >= FEWEST_PICTURES}
-    same: dict[str, str] = {}
-    for one, other in sorted(_candidates(hashes)):
-        if other not in same and one not in same and _are_same(hashes[one], hashes[other]):
-            same[other] = one
-    return same
+    shown = {(one, other): (_share_found(hashes[one], hashes[other]) >= _SAME_FROM,
+                            _share_found(hashes[other], hashes[one]) >= _SAME_FROM)
+             for one, other in sorted(_candidates(hashes))}
+    stays: dict[str, str] = {}
+    for (one, other), (one_is_shown, other_is_shown) in shown.items():
+        if one_is_shown and other_is_shown and one not in stays and other not in stays:
+            stays[other] = one
+    for (one, other), (one_is_shown, other_is_shown) in shown.items():
+        if one_is_shown != other_is_shown:
+            part, whole = (one, other) if one_is_shown else (other, one)
+            if part not in stays and _last(whole, stays) != part:
+                stays[part] = whole
+    return {video_id: _last(video_id, stays) for video_id in stays}
+
+
+def _last(video_id: str, stays: Mapping[str, str]) -> str:
+    """The one that stays in the end: a whole may itself be a copy."""
+    while video_id in stays:
+        video_id = stays[video_id]
+    return video_id
 
 
 def distinct_hashes(decoded: Path) -> np.ndarray:
@@ -79,10 +95,6 @@ def _pairs_in_common(hashes: Sequence[np.ndarray]) -> Counter[int]:
             keys, times = np.unique(groups[:, one] * len(hashes) + groups[:, other], return_counts=True)
             common.update(dict(zip(keys.tolist(), times.tolist(), strict=True)))
     return common
-
-
-def _are_same(some: np.ndarray, others: np.ndarray) -> bool:
-    return min(_share_found(some, others), _share_found(others, some)) >= _SAME_FROM
 
 
 def _share_found(some: np.ndarray, others: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.agreeing_order import chance_spread
+from pipeline.model_servers import prices
 from pipeline.record_files import read_records
 from pipeline.served_models import Usage
 from schemas.build_config import BuildConfig
@@ -22,7 +23,7 @@ def served_figures(
     question_products: Sequence[Path],
 ) -> dict[str, Any]:
     """The manifest's part about served models; empty for a build without any."""
-    if "served" not in (config.captioner, config.orderer):
+    if not config.asks_models:
         return {}
     products = (*caption_products, *clue_products, *question_products)
     usages = [usage for product in products for usage in _usages(product)]
@@ -75,9 +76,7 @@ def _sum(config: BuildConfig, rows: Sequence[Usage]) -> dict[str, Any]:
 
 
 def _cost(config: BuildConfig, usage: Usage) -> float:
-    price_in, price_out = (
-        (config.caption_price_in, config.caption_price_out) if usage.role == "captions"
-        else (config.order_price_in, config.order_price_out))
+    price_in, price_out = prices(config, usage.role)
     return (usage.prompt_tokens * price_in + usage.completion_tokens * price_out) / 1e6
 
 

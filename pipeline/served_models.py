@@ -6,19 +6,32 @@ each time. So a build from stored answers takes the same steps as the one that p
 """
 
 import asyncio
+import base64
 import contextlib
-import os
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import numpy as np
 
 from pipeline.answer_reading import UnusableAnswerError
 from pipeline.answer_store import AnswerStore
-from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Message, Request, ServerPool
+from pipeline.llm_client import (
+    Answer,
+    Budget,
+    BudgetSpentError,
+    GivenUpError,
+    LlmClient,
+    Message,
+    Request,
+    ServerRefusesError,
+)
+from pipeline.model_servers import Role, clients_of, server_pools
 from pipeline.prompt_files import load_prompt
 from pipeline.shared_answers import SharedAnswers
 from pipeline.shared_files import SharedFiles
@@ -26,14 +39,13 @@ from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
 
-Role = Literal["captions", "order"]
-
 REPAIRS = 2
 """How often a model is told what is wrong with its answer."""
 REPAIR_BYTES = 1500
 """Most bytes, and so most tokens, that telling it adds to a request."""
 _REPEATED_BYTES = 900
-_KEYS = {"captions": "VICO_CAPTION_API_KEY", "order": "VICO_ORDER_API_KEY"}
+EMBEDDED_AT_ONCE = 64
+"""Most texts of one request for embeddings."""
 
 
 class StoppedError(Exception):
@@ -109,10 +121,10 @@ class ServedModels:
         self._store = AnswerStore(work / "answers", [Path(path) for path in config.answers])
         self.shared = SharedAnswers(shared, self._store) if shared is not None else None
         self._budget = Budget(config.max_tokens, config.max_cost)
-        self._pools = _server_pools(config)
-        self._clients = _clients(config, self._pools, self._budget)
+        self._pools = server_pools(config)
+        self._clients = clients_of(config, self._pools, self._budget)
         self._most_waiting = 2 * config.requests_in_flight * max(1, len(config.caption_urls), len(config.order_urls))
-        self._asking: dict[str, asyncio.Task[Answer]] = {}
+        self._asking: dict[str, asyncio.Task[Any]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="served-models", daemon=True)
         self._local = threading.local()
@@ -188,6 +200,34 @@ class ServedModels:
             return counting.result()
         return stored["counts"]
 
+    def embeddings(self, model: str, texts: Sequence[str], of_the_video: bool = True) -> np.ndarray:
+        """Unit vectors of texts, each asked once: float32 [texts, width].
+
+        Args:
+            model: the embedding model.
+            texts: at least one; each takes its place among the stored answers by itself.
+            of_the_video: whether they count to what the video took; else all videos share them.
+
+        Raises:
+            StoppedError: the budget is spent, the server fails at some of them, or there is none to ask.
+            ServerRefusesError, ServersDownError: see `llm_client`; or another model answers by the same name now.
+        """
+        keys = {text: key_of("embedding", model, text) for text in texts}
+        asking = self._embed_missing(model, {key: text for text, key in keys.items()})
+        asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+        records = {text: self._store.find(key) for text, key in keys.items()}
+        if of_the_video:
+            self._tallies().setdefault(("embeddings", model, "embedding"), []).extend(
+                Reply(keys[text], answers={keys[text]: Answer("", "stop", record["prompt_tokens"], 0,
+                                                              record["seconds"])})
+                for text, record in records.items())
+        vectors = {text: np.frombuffer(base64.b64decode(record["vector"]), "<f2") for text, record in records.items()}
+        if len({len(vector) for vector in vectors.values()}) > 1:
+            raise ServerRefusesError(f"the model {model} has made embeddings of several lengths; where another model "
+                                     "took its name, give it a name of its own")
+        rows = np.stack([vectors[text] for text in texts]).astype(np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
     @contextlib.contextmanager
     def tally(self, on_reply: Callable[[], None] | None = None) -> Iterator[Tally]:
         """Collects what the questions of this thread take; it is filled when the block ends.
@@ -258,6 +298,37 @@ class ServedModels:
             "completion_tokens": answer.completion_tokens, "seconds": answer.seconds})
         return answer
 
+    async def _embed_missing(self, model: str, texts: dict[str, str]) -> None:
+        """Have the store hold the embeddings of texts, given by key; those on their way are waited for."""
+        client = self._clients.get("embeddings")
+        missing = [key for key in texts if key not in self._asking and self._store.find(key) is None]
+        if missing and client is None:
+            raise StoppedError("no stored embeddings of some texts, and no server to ask (--embedding-urls)")
+        if missing and self._stopping.is_set():
+            raise StoppedError("it was told to stop")
+        for at in range(0, len(missing), EMBEDDED_AT_ONCE):
+            batch = missing[at:at + EMBEDDED_AT_ONCE]
+            task = asyncio.ensure_future(self._embed_and_keep(client, model, {key: texts[key] for key in batch}))
+            self._asking |= dict.fromkeys(batch, task)
+            task.add_done_callback(lambda _, batch=batch: [self._asking.pop(key) for key in batch])
+        tasks = {self._asking[key] for key in texts if key in self._asking}
+        outcomes = await asyncio.gather(*map(asyncio.shield, tasks), return_exceptions=True)
+        faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if faults and isinstance(faults[0], BudgetSpentError | GivenUpError):
+            raise StoppedError(str(faults[0])) from None
+        if faults:
+            raise faults[0]
+
+    async def _embed_and_keep(self, client: LlmClient, model: str, texts: dict[str, str]) -> None:
+        embedded = await client.embed(model, list(texts.values()))
+        unit = embedded.vectors / np.linalg.norm(embedded.vectors, axis=1, keepdims=True)
+        tokens = _shared_out(embedded.prompt_tokens, [len(text.encode()) for text in texts.values()])
+        await asyncio.gather(*(
+            self._store.keep(key, {
+                "role": "embeddings", "model": model, "vector": base64.b64encode(row.astype("<f2").tobytes()).decode(),
+                "prompt_tokens": count, "completion_tokens": 0, "seconds": round(embedded.seconds / len(texts), 4)})
+            for key, row, count in zip(texts, unit, tokens, strict=True)))
+
     async def _count_and_keep(self, key: str, role: Role, model: str, texts: Sequence[str]) -> list[int]:
         client = self._clients.get(role)
         if client is None:
@@ -272,14 +343,14 @@ class ServedModels:
         """The budget is the output's, not the run's: running the command again must not spend it again."""
         for key in self._store.own_keys:
             record = self._store.find(key)
-            if record and "text" in record and record["role"] in self._clients:
+            if record and "prompt_tokens" in record and record["role"] in self._clients:
                 prompt, completion = record["prompt_tokens"], record["completion_tokens"]
                 client = self._clients[record["role"]]
                 self._budget.spend(prompt + completion, client.cost(prompt, completion))
                 client.expect_prompt(prompt)
 
     async def _close(self) -> None:
-        tasks = list(self._asking.values())
+        tasks = set(self._asking.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -293,31 +364,10 @@ _REASONS = {
 }
 
 
-def _server_pools(config: BuildConfig) -> dict[Role, ServerPool]:
-    """Whom each role asks; both the same where the order has no servers of its own.
-
-    The key comes from the environment, and from nowhere else; that of the captions goes to their servers only.
-    """
-    def pool(role: Role, urls: list[str]) -> ServerPool:
-        return ServerPool(
-            urls, key=os.environ.get(_KEYS[role]), most_in_flight=config.requests_in_flight,
-            timeout_s=config.request_seconds, give_up_s=config.give_up_seconds)
-
-    pools: dict[Role, ServerPool] = {}
-    if config.captioner == "served" and config.caption_urls:
-        pools["captions"] = pool("captions", config.caption_urls)
-    if config.orderer == "served" and config.order_urls:
-        pools["order"] = pool("order", config.order_urls)
-    elif config.orderer == "served" and config.caption_urls:
-        pools["order"] = pools.get("captions") or pool("captions", config.caption_urls)
-    return pools
-
-
-def _clients(config: BuildConfig, pools: dict[Role, ServerPool], budget: Budget) -> dict[Role, LlmClient]:
-    prices = {"captions": (config.caption_price_in, config.caption_price_out),
-              "order": (config.order_price_in, config.order_price_out)}
-    return {role: LlmClient(pool, budget=budget, price_in=prices[role][0], price_out=prices[role][1])
-            for role, pool in pools.items()}
+def _shared_out(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers of the given sum, about as the weights are to each other."""
+    ends = [round(total * done / sum(weights)) for done in itertools.accumulate(weights)]
+    return [end - start for start, end in itertools.pairwise([0, *ends])]
 
 
 def _read(answer: Answer, question: Question) -> Any:

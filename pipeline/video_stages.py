@@ -32,6 +32,7 @@ from pipeline.identify import identify
 from pipeline.journal import Journal
 from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.licences import check_licence
+from pipeline.meaning import Meaning
 from pipeline.picture_check import PictureCheck
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
@@ -323,16 +324,19 @@ def clue(shop: Workshop, source: Source, decoded: Path, captioned: Path) -> Path
     orderer = ServedOrderer(shop.config, shop.models) if shop.config.orderer == "served" else None
     asks_pictures = shop.config.captioner == "served" and shop.config.picture_questions > 0
     pictures = PictureCheck(shop.config, shop.models) if asks_pictures else None
+    meaning = Meaning(shop.config, shop.models) if shop.config.embedding_model else None
     opened = open_decoded(decoded)
     inputs = {"version": clues.VERSION, "video": opened.video.video_id, "decode": decoded.name,
               "captions": captioned.name, "orderer": shop.config.orderer,
               "orderer_reads": orderer.depends_on() if orderer else None,
+              "meaning_reads": meaning.depends_on() if meaning else None,
               "picture_check_reads": pictures.depends_on() if pictures else None}
 
     def run(folder: Path) -> None:
         said = read_records(captioned / "captions.json", Caption)
         _with_usage(shop, Stage.CLUES, inputs, folder, lambda: find_clues(
-            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None, pictures))
+            opened, said, shop.config.orderer, folder, orderer.propose(opened, said) if orderer else None,
+            meaning, pictures))
 
     return _once(shop, Stage.CLUES, inputs, source.source, run)
 

@@ -1,11 +1,12 @@
 """Words that give an answer away, or that no question should carry: time codes, clip numbers, order words, …
 
-Looked for in what captioners and orderers wrote, before a question is made of it; English words, and marks
-that are the same in every language.
+Looked for in what captioners and orderers wrote, before a question is made of it: order words in the languages of
+`pipeline.order_words`, the others in English, and marks that are the same in every language.
 """
 
 import re
 
+from pipeline import order_words
 from schemas.reasons import Reason
 
 _NUMBER = r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
@@ -18,12 +19,7 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (Reason.CLIP_NUMBER, re.compile(
         rf"\b(?:clip|frame|segment|shot|scene|chapter|image|part)s?\s*(?:#|no\.?|number)?\s*{_NUMBER}\b"
         rf"|\b{_NUMBER}(?:st|nd|rd|th) (?:clip|frame|segment|shot|scene)\b|#\d+", re.I)),
-    (Reason.ORDER_WORD, re.compile(
-        r"\b(?:then|afterwards?|finally|eventually|subsequently|meanwhile|lastly|firstly|secondly|thirdly|initially"
-        r"|previously|later|earlier|next (?!to\b)|before|after|at (?:first|last)|in the (?:end|beginning)"
-        r"|at the (?:end|beginning|start)|to begin with|again|once more|followed by|opening (?:scene|shot|credits)"
-        r"|(?:end|closing) credits|(?:closing|final|last|first) (?:scene|shot|frames?|moments?|part)|concludes?"
-        r"|(?:begins|starts|ends) with|the (?:video|film|movie) (?:begins|starts|opens|ends|closes))\b", re.I)),
+    (Reason.ORDER_WORD, order_words.PATTERN),
     (Reason.CAPTIONER_PHRASE, re.compile(
         r"\b(?:the|this|a|an|each|these|those|provided|given|entire)\s+(?:short\s+|video\s+)?"
         r"(?:clip|video|footage|frame|frames|image|images|segment|sequence|clips|caption|captions)\b"
@@ -46,6 +42,9 @@ def wording_fault(text: str, allowed: frozenset[Reason] = frozenset()) -> tuple[
         text: what is to stand in a question, an option or an answer.
         allowed: rules that may be broken (the description of a stretch may say 'then').
     """
+    unknown = order_words.unknown_script(text)
+    if unknown is not None and Reason.ORDER_WORD not in allowed:
+        return Reason.SCRIPT_NOT_CHECKED, unknown
     for reason, pattern in _PATTERNS:
         found = pattern.search(text) if reason not in allowed else None
         if found:

@@ -9,7 +9,8 @@ from schemas.check_choices import CheckChoices
 from schemas.source_choices import HOW_FETCHED, SourceChoices
 
 OF_THE_MACHINE = {
-    "workers", "ray", "scratch", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers",
+    "workers", "ray", "scratch", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "embedding_urls",
+    "answers",
     "requests_in_flight", "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
 """Choices that change no byte of a video's rows; what `exclude` names is kept with the output."""
 
@@ -37,6 +38,8 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     order_urls: Annotated[list[str], Field(
         description="servers that order, where they are others; their key: VICO_ORDER_API_KEY")] = []
     order_model: Annotated[str | None, Field(description="the model that orders, where it is another")] = None
+    embedding_urls: Annotated[list[str], Field(
+        description="servers of the embedding model, http://host:port/v1; their key: VICO_EMBEDDING_API_KEY")] = []
     answers: Annotated[list[str], Field(
         description="stored answers to use before any server is asked: earlier output folders; never written to")] = []
     temperature: Annotated[float, Field(ge=0, le=2, description="temperature of served models")] = 0.0
@@ -55,6 +58,7 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     caption_price_out: Annotated[float, Field(ge=0, description="price of a million answer tokens, captions")] = 0.0
     order_price_in: Annotated[float, Field(ge=0, description="price of a million prompt tokens, order")] = 0.0
     order_price_out: Annotated[float, Field(ge=0, description="price of a million answer tokens, order")] = 0.0
+    embedding_price: Annotated[float, Field(ge=0, description="price of a million tokens, embeddings")] = 0.0
     requests_in_flight: Annotated[int, Field(
         ge=1, le=4096, description="most requests at a time at each server; below that the number adapts")] = 256
     request_seconds: Annotated[float, Field(gt=0, description="longest wait for one answer")] = 300.0
@@ -101,7 +105,7 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     stall_seconds: Annotated[float, Field(
         gt=0, description="a decoder that makes no progress for so long is stopped")] = 60.0
 
-    @field_validator("caption_urls", "order_urls")
+    @field_validator("caption_urls", "order_urls", "embedding_urls")
     @classmethod
     def _urls_of_servers(cls, urls: list[str]) -> list[str]:
         for url in urls:
@@ -109,8 +113,8 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("a server's address looks like http://host:port/v1")
             if parts.username or parts.password or parts.query:
-                raise ValueError("a key has no place in a URL, which is logged and stored; set VICO_CAPTION_API_KEY "
-                                 "or VICO_ORDER_API_KEY in the environment")
+                raise ValueError("a key has no place in a URL, which is logged and stored; set VICO_CAPTION_API_KEY, "
+                                 "VICO_ORDER_API_KEY or VICO_EMBEDDING_API_KEY in the environment")
         return [url.rstrip("/") for url in urls]
 
     @field_validator("spans_minutes")
@@ -145,8 +149,12 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
             raise ValueError("orderer 'served' needs the model's name (--order-model)")
         if self.orderer == "served" and not (self.order_urls or self.caption_urls or self.answers):
             raise ValueError("orderer 'served' needs a server (--order-urls) or stored answers (--answers)")
+        if self.embedding_model and not (self.embedding_urls or self.answers):
+            raise ValueError("an embedding model needs a server (--embedding-urls) or stored answers (--answers)")
+        if self.embedding_urls and not self.embedding_model:
+            raise ValueError("a server of embeddings needs the model's name (--embedding-model)")
         if self.max_cost and not any((self.caption_price_in, self.caption_price_out, self.order_price_in,
-                                      self.order_price_out)):
+                                      self.order_price_out, self.embedding_price)):
             raise ValueError("max_cost needs prices (--caption-price-in, --caption-price-out, …)")
         return self
 
@@ -175,6 +183,11 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     def blind_is_served(self) -> bool:
         """Whether a served model has to guess the answers without the video."""
         return self.blind == "served" or (self.blind == "auto" and self.orderer == "served")
+
+    @property
+    def asks_models(self) -> bool:
+        """Whether anything is asked of a model server."""
+        return "served" in (self.captioner, self.orderer) or self.embedding_model is not None
 
     def without_machine(self) -> dict[str, object]:
         """The choices that can change a byte of the output; how many workers there were cannot."""

@@ -14,6 +14,9 @@ class CheckChoices(BaseModel):
         ge=0, le=8,
         description="with captioner 'served': clips that the model is shown for each clue, its own and those most like "
                     "it, to say whether the clue is seen there; 0: none")] = 4
+    embedding_model: Annotated[str | None, Field(
+        description="an embedding model's name at --embedding-urls: clues that are said of another clip in other words "
+                    "are dropped too")] = None
     blind: Annotated[Literal["auto", "built-in", "served"], Field(
         description="who has to guess the answers without the video: the 'built-in' guesser, or the 'served' model "
                     "that orders; 'auto' is 'served' with orderer 'served'")] = "auto"

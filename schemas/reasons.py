@@ -87,6 +87,7 @@ class Reason(StrEnum):
     CLUE_SAYS_TOO_LITTLE = "clue_says_too_little"
     SCENE_RETURNS = "scene_returns"
     CLUE_ELSEWHERE = "clue_elsewhere"
+    CLUE_MEANT_ELSEWHERE = "clue_meant_elsewhere"
     CLUE_GIVEN_TWICE = "clue_given_twice"
     CHAPTER_BEFORE_CHOSE = "chapter_before_chose"
     ORDER_AGAINST_CLOCK = "order_against_clock"
@@ -100,6 +101,7 @@ class Reason(StrEnum):
     TIME_CODE = "time_code"
     CLIP_NUMBER = "clip_number"
     ORDER_WORD = "order_word"
+    SCRIPT_NOT_CHECKED = "script_not_checked"
     CAPTIONER_PHRASE = "captioner_phrase"
     WORDS_TO_A_MODEL = "words_to_a_model"
     MARKS = "marks"
@@ -169,6 +171,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.CLUE_SAYS_TOO_LITTLE: "the sentence has too few words to be found again by",
     Reason.SCENE_RETURNS: "the same pictures stand elsewhere in the video too",
     Reason.CLUE_ELSEWHERE: "what the clue says is said of another clip too",
+    Reason.CLUE_MEANT_ELSEWHERE: "what the clue says is said of another clip in other words",
     Reason.CLUE_GIVEN_TWICE: "the model gave a clue for the same sentence before",
     Reason.CHAPTER_BEFORE_CHOSE: "the clip lies in two chapters, and for the earlier one other clues were chosen",
     Reason.ORDER_AGAINST_CLOCK: "the place that the model gave the clue contradicts the clock",
@@ -181,6 +184,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.TIME_CODE: "the words hold a time code, which gives the answer away",
     Reason.CLIP_NUMBER: "the words hold the number of a clip or scene, which gives the answer away",
     Reason.ORDER_WORD: "the words tell when it happens, like 'finally' or 'later'",
+    Reason.SCRIPT_NOT_CHECKED: "the words are in a script in which no words that tell the order are known",
     Reason.CAPTIONER_PHRASE: "the words speak of the clip or the caption and not of what is shown",
     Reason.WORDS_TO_A_MODEL: "the words look like orders to a model",
     Reason.MARKS: "the words hold marks that a trainer would take for its own",

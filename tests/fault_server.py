@@ -12,11 +12,14 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pipeline.llm_client import Message, Request
+from pipeline.meaning import KNOWN
 
 KINDS = ("429", "500", "503", "hang", "half", "drop", "wrong_json", "wrong_shape", "cut_off", "empty")
 IN_THE_ANSWER = frozenset({"wrong_json", "wrong_shape", "cut_off", "empty"})
@@ -29,7 +32,7 @@ class Seen:
     """A request as it came."""
 
     key: str
-    """The key under which its answer is to be stored, worked out from what came."""
+    """The key under which its answer is to be stored, worked out from what came; the texts to be embedded."""
     schema_name: str
     outcome: str
     """A kind of fault, or answered."""
@@ -44,6 +47,7 @@ class FaultServer:
         self, *, fault_share: float = 0.0, kinds: tuple[str, ...] = KINDS, key: str | None = None, seed: int = 0,
         delay_s: float | tuple[float, float] = 0.0, say: Callable[[dict[str, Any]], str] | None = None,
         counts_tokens: bool = True, retry_after: str = "1",
+        embed: Callable[[str], Sequence[float]] | None = None,
     ) -> None:
         """What it does.
 
@@ -56,10 +60,12 @@ class FaultServer:
             say: the answer to a request's body, in place of `right_answer`.
             counts_tokens: whether there is a /tokenize.
             retry_after: what 429 says.
+            embed: the embedding of a text, in place of `right_embedding`.
         """
         self._share, self._kinds, self._key, self._dice = fault_share, kinds, key, random.Random(seed)
         self._delay = delay_s if isinstance(delay_s, tuple) else (delay_s, delay_s)
         self._say, self._counts_tokens, self._retry_after = say or right_answer, counts_tokens, retry_after
+        self._embed = embed or right_embedding
         self.seen: list[Seen] = []
         self.most_in_flight = 0
         self._in_flight = 0
@@ -120,7 +126,7 @@ class FaultServer:
             return _write(writer, 401, {"error": {"message": f"wrong key, not {self._key}"}})
         if path == "/tokenize" and self._counts_tokens:
             return _write(writer, 200, {"count": len(json.loads(body)["prompt"].encode()) // 4 + 1})
-        if path != "/v1/chat/completions":
+        if path not in ("/v1/chat/completions", "/v1/embeddings"):
             return _write(writer, 404, {"error": {"message": f"no {path} here"}})
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -132,8 +138,10 @@ class FaultServer:
     async def _complete(self, body: bytes, writer: asyncio.StreamWriter) -> bool:
         said = json.loads(body)
         fault = self._fault(said)
-        name = said["response_format"]["json_schema"]["name"]
-        self.seen.append(Seen(_key(said), name, fault or "answered", self._loop.time(), self._in_flight))
+        embeds = "input" in said
+        name = "embeddings" if embeds else said["response_format"]["json_schema"]["name"]
+        key = "\n".join(said["input"]) if embeds else _key(said)
+        self.seen.append(Seen(key, name, fault or "answered", self._loop.time(), self._in_flight))
         await asyncio.sleep(self._dice.uniform(*self._delay))
         if fault in ("429", "500", "503"):
             more = {"retry-after": self._retry_after} if fault == "429" else {}
@@ -142,7 +150,7 @@ class FaultServer:
             await asyncio.sleep(_HANGS_S)
         if fault in ("drop", "hang"):
             return False
-        answer = _completion(said, *self._answer(said, fault))
+        answer = self._embeddings(said, fault) if embeds else _completion(said, *self._answer(said, fault))
         if fault == "half":
             writer.write(answer[: len(answer) // 2])
             await writer.drain()
@@ -163,6 +171,17 @@ class FaultServer:
             self._spoilt.add(about)
         return fault
 
+    def _embeddings(self, said: dict[str, Any], fault: str | None) -> bytes:
+        """Rows in another order than that of the texts, as the protocol allows."""
+        data = [{"object": "embedding", "index": number, "embedding": list(self._embed(text))}
+                for number, text in enumerate(said["input"])][::-1]
+        wrong = {"wrong_json": "Sure!", "wrong_shape": data[1:], "cut_off": [*data[:-1], data[-1] | {"embedding": []}],
+                 "empty": []}
+        tokens = sum(len(text.split()) for text in said["input"])
+        return _response(200, {
+            "object": "list", "model": said["model"], "data": wrong.get(fault or "", data),
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
+
     def _answer(self, said: dict[str, Any], fault: str | None) -> tuple[str, str]:
         right = self._say(said)
         wrong = {"wrong_json": "Sure! Here you are: " + right[1:], "wrong_shape": '{"account": []}', "empty": ""}
@@ -181,6 +200,18 @@ def _key(said: dict[str, Any]) -> str:
     return Request(
         said["model"], tuple(Message(turn["role"], tuple(map(part, turn["content"]))) for turn in said["messages"]),
         shape["name"], shape["schema"], said["max_tokens"], said["temperature"]).key()
+
+
+def right_embedding(text: str) -> list[float]:
+    """A direction for each word of what a text means, added up; another moment of a scene is another thing."""
+    said = {in_other_words: moment for moment, in_other_words, _ in KNOWN}.get(text, text)
+    words = [text] if text in {other for _, _, other in KNOWN} else said.casefold().split()
+    return np.sum([_direction(word.strip(".,!?")) for word in words or [""]], axis=0).tolist()
+
+
+def _direction(word: str) -> np.ndarray:
+    dice = random.Random(word)
+    return np.array([dice.gauss(0, 1) for _ in range(64)])
 
 
 def right_answer(said: dict[str, Any]) -> str:
@@ -212,7 +243,9 @@ def _one_clue_a_clip(schema: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _about(said: dict[str, Any]) -> str:
-    """What a request is about: its pictures and its schema."""
+    """What a request is about: its pictures and its schema, or its texts."""
+    if "input" in said:
+        return "\n".join(said["input"])
     parts = [part for message in said["messages"] if message["role"] == "user" and isinstance(message["content"], list)
              for part in message["content"]]
     pictures = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]

@@ -31,7 +31,10 @@ def held_out_spans(
     data_sets: Sequence[Path], kinds: Sequence[str], formats: Sequence[str], span_seconds: float, questions: int,
     seed: int = 0,
 ) -> list[AskedSpan]:
-    """Questions of the test split about stretches of one length; twins, which show frames out of order, are left out.
+    """Questions of the test split about stretches of one length.
+
+    Left out are twins, which show frames out of order, and videos that show what another one shows: that may be one of
+    those trained on.
 
     Args:
         data_sets: folders of shards with the same videos.
@@ -42,9 +45,12 @@ def held_out_spans(
     """
     rows = []
     for folder in data_sets:
+        duplicates = {video_id for path in (folder / "data" / "duplicates").glob("*.parquet")
+                      for video_id in pq.read_table(path, columns=["video_id"])["video_id"].to_pylist()}
         for path in sorted((folder / "data" / "samples").glob("test-*.parquet")):
             rows += [row for row in pq.read_table(path, columns=_SAMPLE_COLUMNS).to_pylist()
                      if row["kind"] in kinds and row["format"] in formats and not row["media"][0]["frame_indexes"]
+                     and row["video_id"] not in duplicates
                      and abs(row["span_end_s"] - row["span_start_s"] - span_seconds) < 0.5]
     rows.sort(key=lambda row: row["sample_id"])
     chosen = Random(seed).sample(rows, min(questions, len(rows)))

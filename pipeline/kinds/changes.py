@@ -1,5 +1,7 @@
 """What changed between two moments: the light and the pace that were measured, or the place that was named."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.kinds.draft import Draft, Material, choice_draft, one_of, phrase
@@ -43,7 +45,7 @@ def look_changed(material: Material, rng: np.random.Generator) -> Draft | None:
         one, other = (clues[i] for i in rng.choice(len(clues), 2, replace=False).tolist())
         dark, bright = sorted((one, other), key=lambda clue: clips[clue.clip_indexes[0]].measures.brightness)
         faster = _is_faster(clips[dark.clip_indexes[0]], clips[bright.clip_indexes[0]])
-        if faster is not None:
+        if faster is not None and not material.before.repeats("look_changed", [_pair(dark, bright)], each=True):
             pairs.setdefault(faster, (dark, bright))
         if len(pairs) == 2:
             break
@@ -90,6 +92,8 @@ def place_changed(material: Material, rng: np.random.Generator) -> Draft | None:
         settings = [_setting(clue, material) for clue in chosen]
         words = [telling_words(setting) for setting in settings]
         said = frozenset().union(*(telling_words(clue.text) for clue in chosen))
+        if material.before.repeats("place_changed", _pairs(chosen), each=True):
+            continue
         # Places that share a word may be one place; a place named in a clue is given away.
         if len(frozenset().union(*words)) == sum(map(len, words)) and not said & frozenset().union(*words):
             break
@@ -101,7 +105,12 @@ def place_changed(material: Material, rng: np.random.Generator) -> Draft | None:
     options = [place_text(settings[start], settings[end]) for start, end in pairs]
     question = f"{one_of(rng, _SETTINGS)}\n(1) {phrase(asked[0])}\n(2) {phrase(asked[1])}"
     return choice_draft("place_changed", question, options, right, asked, asked, rng,
-                        about=[_pair(chosen[start], chosen[end]) for start, end in pairs], about_each=True)
+                        about=_pairs(chosen), about_each=True)
+
+
+def _pairs(chosen: Sequence[Clue]) -> list[str]:
+    """Each of the first two with each of the last two."""
+    return [_pair(chosen[start], chosen[end]) for start in (0, 1) for end in (2, 3)]
 
 
 def place_text(start: str, end: str) -> str:

@@ -33,18 +33,25 @@ _ALIKE = 0.8
 
 def how_often(material: Material, rng: np.random.Generator) -> Draft | None:
     """How often an event happens; the options are counts of which each is that of some event."""
-    counts = sorted(material.counted)
+    span = material.span
+
+    def about(text: str) -> str:
+        return f"{span.minutes} {span.first_clip} {text}"
+
+    fresh = {count: [text for text in texts if not material.before.repeats("how_often", [about(text)], each=True)]
+             for count, texts in material.counted.items()}
+    counts = sorted(count for count, texts in fresh.items() if texts)
     if len(counts) < 3:
         return None
     chosen = sorted(rng.choice(counts, min(4, len(counts)), replace=False).tolist())
-    drawn: list[str] = [one_of(rng, material.counted[count]) for count in chosen]
     right = int(rng.integers(len(chosen)))
+    text: str = one_of(rng, fresh[chosen[right]])
     options = tuple(_TIMES[count] for count in chosen)
     return Draft(
-        kind="how_often", question=f"{one_of(rng, _HOW_OFTEN)}\n{drawn[right]}", options=options,
+        kind="how_often", question=f"{one_of(rng, _HOW_OFTEN)}\n{text}", options=options,
         answer=options[right], answer_index=right,
         evidence=tuple((None, clip.clip_index) for clip in material.clips),
-        about=tuple(f"{material.span.minutes} {material.span.first_clip} {text}" for text in drawn), about_each=True)
+        about=(about(text),), about_each=True)
 
 
 def never_happens(material: Material, rng: np.random.Generator) -> Draft | None:
@@ -59,7 +66,8 @@ def never_happens(material: Material, rng: np.random.Generator) -> Draft | None:
         outside = one_of(rng, material.absent)
         words = [stems(clue.text) for clue in (*inside, outside)]
         # Three moments of one scene and one of another would be told apart by their words.
-        if are_alike([*inside, outside]) and all(
+        is_asked = material.before.repeats("never_happens", phrases([*inside, outside]))
+        if not is_asked and are_alike([*inside, outside]) and all(
                 shares_alike(mine, [other for other in words if other is not mine]) for mine in words):
             break
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.near_duplicates import NearDuplicates
 from pipeline.spans import Span
 from schemas.records import Caption, Clip, Clue
 
@@ -55,6 +56,8 @@ class Material:
     """What people do in the span, as clues of kind 'action' without an id, under the rule of `clues`."""
     counted: Mapping[int, Sequence[str]] = field(default_factory=dict)
     """Events of the span by how often they happen, where that is known."""
+    before: NearDuplicates = field(default_factory=NearDuplicates)
+    """What was asked of the video before."""
 
 
 Kind = Callable[[Material, np.random.Generator], Draft | None]

@@ -12,6 +12,8 @@ from schemas.records import Clue
 _MOST, _FEWEST = 4, 3
 _OPEN_SHARE = 0.25
 _DRAWS = 12
+_LOOKED_AT = 24
+"""Most moments that are looked at for one that shares so many words with what follows it."""
 _TRIED = 8
 """Most clues that are tried between two options."""
 _NEXT = (
@@ -53,7 +55,9 @@ def _neighbour(kind: str, material: Material, rng: np.random.Generator) -> Draft
     clues, forward = material.clues, kind == "came_next"
     for draw in range(_DRAWS):
         size = _FEWEST if len(clues) < 2 * _MOST or draw >= _DRAWS // 2 else _MOST
-        places = tempting_set(clues, size, rng, gap=1, before=forward, after=not forward)
+        places = tempting_set(
+            clues, size, rng, gap=1, before=forward, after=not forward,
+            is_asked=lambda some: material.before.repeats(kind, phrases(some)))
         if places is None:
             return None
         options = [clues[place] for place in places]
@@ -93,7 +97,8 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
         clues = [clue for pair in chosen for clue in pair]
         words = [stems(follower.text) for _, follower in chosen]
         if (len({clue.clue_id for clue in clues}) == 2 * _MOST and are_alike([follower for _, follower in chosen])
-                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)):
+                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)
+                and not material.before.repeats("what_follows", phrases(clues))):
             break
     else:
         return None
@@ -105,22 +110,40 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
 
 
 def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
-    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip."""
-    inside = {clip.clip_index for clip in material.clips}
-    anchors = [clue for clue in material.clues
-               if clue.clip_indexes[-1] + 1 in inside and clue.clip_indexes[-1] + 1 in material.captions]
-    if not anchors:
+    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip.
+
+    What follows in a scene is most like what came before. So it is drawn first how many words the two are to share, as
+    a moment and any other clip do, and then a moment is looked for that has so many in common with what follows it.
+    """
+    known = [(clue, said) for clue in material.clues if (said := _newly_said_after(clue, material))
+             and not material.before.repeats("say_what_follows", [phrase(clue)], each=True)]
+    if not known:
         return None
-    anchor: Clue = one_of(rng, anchors)
-    following = anchor.clip_indexes[-1] + 1
-    known = {sentence for index in anchor.clip_indexes for sentence in material.captions[index].sentences}
-    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in known]
-    if not fresh:
-        return None
-    return Draft(
-        kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
-        answer=" ".join(" ".join(fresh).split()), mentioned=(anchor,),
-        evidence=(*evidence_of([anchor]), (None, following)), about=(phrase(anchor),))
+    wanted = _words_shared_with_any_clip(one_of(rng, known)[0], material, rng)
+    for place in rng.permutation(len(known)).tolist()[:_LOOKED_AT]:
+        anchor, answer = known[place]
+        if len(stems(anchor.text) & stems(answer)) == wanted:
+            return Draft(
+                kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
+                answer=answer, mentioned=(anchor,), about=(phrase(anchor),), about_each=True,
+                evidence=(*evidence_of([anchor]), (None, anchor.clip_indexes[-1] + 1)))
+    return None
+
+
+def _words_shared_with_any_clip(clue: Clue, material: Material, rng: np.random.Generator) -> int:
+    """How many words a moment shares with what is said of a clip that is not its own, drawn from the whole video."""
+    others = [index for index in sorted(material.captions) if index not in clue.clip_indexes]
+    return len(stems(clue.text) & stems(material.captions[one_of(rng, others)].caption)) if others else 0
+
+
+def _newly_said_after(clue: Clue, material: Material) -> str:
+    """What is said of the clip after a clue and was not said of the clue's own; empty where there is none."""
+    following = clue.clip_indexes[-1] + 1
+    if following > material.span.last_clip or following not in material.captions:
+        return ""
+    said = {sentence for index in clue.clip_indexes for sentence in material.captions[index].sentences}
+    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in said]
+    return " ".join(" ".join(fresh).split())
 
 
 def _direct_followers(material: Material) -> list[tuple[Clue, Clue]]:

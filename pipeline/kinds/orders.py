@@ -33,19 +33,21 @@ _STORIES = (
 
 def order_events(material: Material, rng: np.random.Generator) -> Draft | None:
     """Bring three to five moments into order."""
-    return _order("order_events", _EVENTS, material.clues, rng)
+    return _order("order_events", _EVENTS, material, material.clues, rng)
 
 
 def order_actions(material: Material, rng: np.random.Generator) -> Draft | None:
     """Bring three to five actions of different clips into order."""
-    return _order("order_actions", _ACTIONS, material.actions, rng)
+    return _order("order_actions", _ACTIONS, material, material.actions, rng)
 
 
-def _order(kind: str, wordings: Sequence[str], clues: Sequence[Clue], rng: np.random.Generator) -> Draft | None:
+def _order(
+    kind: str, wordings: Sequence[str], material: Material, clues: Sequence[Clue], rng: np.random.Generator
+) -> Draft | None:
     if len(clues) < 3:
         return None
     size = int(rng.integers(3, min(_LONGEST_ORDER, len(clues)) + 1))
-    places = tempting_set(clues, size, rng)
+    places = tempting_set(clues, size, rng, is_asked=lambda some: material.before.repeats(kind, phrases(some)))
     if places is None:
         return None
     chosen = [clues[place] for place in places]
@@ -65,7 +67,8 @@ def storyline(material: Material, rng: np.random.Generator) -> Draft | None:
     if len(clues) < _SHORTEST_STORY:
         return None
     size = int(rng.integers(_SHORTEST_STORY, min(_LONGEST_STORY, len(clues)) + 1))
-    places = tempting_set(clues, size, rng)
+    places = tempting_set(
+        clues, size, rng, is_asked=lambda some: material.before.repeats("storyline", phrases(some)))
     if places is None:
         return None
     chosen = [clues[place] for place in places]

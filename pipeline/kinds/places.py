@@ -34,7 +34,8 @@ _LONGEST_SEARCH = 64
 def first_or_last(material: Material, rng: np.random.Generator) -> Draft | None:
     """Which of three or four moments is the first, the last, or next to them: each place is as likely."""
     size = 4 if len(material.clues) >= 4 else 3
-    places = tempting_set(material.clues, size, rng)
+    places = tempting_set(
+        material.clues, size, rng, is_asked=lambda some: material.before.repeats("first_or_last", phrases(some)))
     if places is None:
         return None
     options = [material.clues[place] for place in places]
@@ -46,29 +47,37 @@ def first_or_last(material: Material, rng: np.random.Generator) -> Draft | None:
 
 
 def when(material: Material, rng: np.random.Generator) -> Draft | None:
-    """In which quarter of the span a moment lies; or in none, where some are known not to lie in it."""
+    """In which quarter of the span a moment lies; or in none, where some are known not to lie in it.
+
+    As long as each option has a moment that was not asked about, one of the options is drawn, each as likely.
+    """
     span = material.span
-    quarters = _by_part(material.clues, span.start_s, (span.end_s - span.start_s) / 4)
+    quarters = _by_part(_fresh("when", material.clues, material), span.start_s, (span.end_s - span.start_s) / 4)
     if set(quarters) != {0, 1, 2, 3}:
         return None
     choices: list[Sequence[Clue]] = [quarters[part] for part in range(4)]
     options = list(_PARTS)
     if material.absent and len(material.clips) <= _LONGEST_SEARCH:
-        choices.append(material.absent)
+        absent = _fresh("when", material.absent, material)
+        if not absent:
+            return None
+        choices.append(absent)
         options.append(NEVER)
-    drawn: list[Clue] = [one_of(rng, clues) for clues in choices]
     right = int(rng.integers(len(choices)))
-    clue = drawn[right]
+    clue: Clue = one_of(rng, choices[right])
     everywhere = tuple((None, clip.clip_index) for clip in material.clips)
     return Draft(
         kind="when", question=f"{one_of(rng, _WHEN)}\n{phrase(clue)}", options=tuple(options), answer=options[right],
         answer_index=right, mentioned=(clue,), evidence=everywhere if right == 4 else evidence_of([clue]),
-        about=_at(span, drawn), about_each=True)
+        about=(_at(span, clue),), about_each=True)
 
 
 def which_minute(material: Material, rng: np.random.Generator) -> Draft | None:
-    """In which of four minutes of the span a moment lies; neighbouring minutes as often as any."""
-    minutes = _by_part(material.clues, material.span.start_s, 60.0)
+    """In which of four minutes of the span a moment lies; neighbouring minutes as often as any.
+
+    Only minutes with a moment that was not asked about are offered, so that each of the four may be the right one.
+    """
+    minutes = _by_part(_fresh("which_minute", material.clues, material), material.span.start_s, 60.0)
     if len(minutes) < _MINUTES:
         return None
     known = sorted(minutes)
@@ -76,18 +85,23 @@ def which_minute(material: Material, rng: np.random.Generator) -> Draft | None:
         first = int(rng.integers(len(known) - _MINUTES + 1))
         known = known[first: first + _MINUTES]
     chosen = [known[i] for i in sorted(rng.choice(len(known), _MINUTES, replace=False).tolist())]
-    drawn: list[Clue] = [one_of(rng, minutes[minute]) for minute in chosen]
     right = int(rng.integers(_MINUTES))
+    clue: Clue = one_of(rng, minutes[chosen[right]])
     options = tuple(f"in minute {minute + 1}" for minute in chosen)
     return Draft(
-        kind="which_minute", question=f"{one_of(rng, _MINUTE)}\n{phrase(drawn[right])}", options=options,
-        answer=options[right], answer_index=right, mentioned=(drawn[right],), evidence=evidence_of([drawn[right]]),
-        about=_at(material.span, drawn), about_each=True)
+        kind="which_minute", question=f"{one_of(rng, _MINUTE)}\n{phrase(clue)}", options=options,
+        answer=options[right], answer_index=right, mentioned=(clue,), evidence=evidence_of([clue]),
+        about=(_at(material.span, clue),), about_each=True)
 
 
-def _at(span: Span, clues: Sequence[Clue]) -> tuple[str, ...]:
-    """Clues as asked about in spans of one length: in a span of another length the answer is another."""
-    return tuple(f"{span.minutes} {phrase(clue)}" for clue in clues)
+def _at(span: Span, clue: Clue) -> str:
+    """A clue as asked about in spans of one length: in a span of another length the answer is another."""
+    return f"{span.minutes} {phrase(clue)}"
+
+
+def _fresh(kind: str, clues: Sequence[Clue], material: Material) -> list[Clue]:
+    """Clues that were not asked about."""
+    return [clue for clue in clues if not material.before.repeats(kind, [_at(material.span, clue)], each=True)]
 
 
 def _by_part(clues: Sequence[Clue], start_s: float, length_s: float) -> dict[int, list[Clue]]:

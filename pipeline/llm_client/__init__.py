@@ -12,14 +12,14 @@
 This is a leaf: it imports nothing else of `pipeline`.
 """
 
-from pipeline.llm_client.answer import Answer
+from pipeline.llm_client.answer import Answer, Embedded
 from pipeline.llm_client.budget import Budget
 from pipeline.llm_client.client import LlmClient
-from pipeline.llm_client.errors import BudgetSpentError, ServerRefusesError, ServersDownError
+from pipeline.llm_client.errors import BudgetSpentError, GivenUpError, ServerRefusesError, ServersDownError
 from pipeline.llm_client.request import Message, Part, Request
 from pipeline.llm_client.server_pool import ServerPool
 
 __all__ = [
-    "Answer", "Budget", "BudgetSpentError", "LlmClient", "Message", "Part", "Request", "ServerPool",
-    "ServerRefusesError", "ServersDownError",
+    "Answer", "Budget", "BudgetSpentError", "Embedded", "GivenUpError", "LlmClient", "Message", "Part", "Request",
+    "ServerPool", "ServerRefusesError", "ServersDownError",
 ]

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.llm_client.errors import TroubleError
 
 LONGEST_WORDS = 500
@@ -47,6 +49,36 @@ def read_completion(text: str, seconds: float) -> Answer:
             int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), round(seconds, 3))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise TroubleError("half_answer", f"not a whole answer: {text[:LONGEST_WORDS]}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What came back of `embeddings`: a vector for each text, in the order of the texts."""
+
+    vectors: np.ndarray
+    """float32 [texts, width], as the server gave them."""
+    prompt_tokens: int
+    seconds: float
+
+
+def read_embeddings(text: str, texts: int, seconds: float) -> Embedded:
+    """The vectors in a body of `embeddings`; no tokens where the server does not say how many.
+
+    Raises:
+        TroubleError: there is not one for each text, all of one width, of finite numbers that are not all zero.
+    """
+    try:
+        said = json.loads(text)
+        rows = {int(row["index"]): row["embedding"] for row in said["data"]}
+        vectors = np.array([rows[index] for index in range(texts)], dtype=np.float32)
+        lengths = np.linalg.norm(vectors, axis=1)
+        tokens = int((said.get("usage") or {}).get("prompt_tokens") or 0)
+        is_whole = vectors.ndim == 2 and len(rows) == texts and np.isfinite(lengths).all() and lengths.all()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise TroubleError("half_answer", f"not an embedding for each text: {text[:LONGEST_WORDS]}")
+    return Embedded(vectors, tokens, round(seconds, 3))
 
 
 def read_count(text: str, _: float) -> int:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pipeline.llm_client.answer import Answer, read_completion, read_count
+from pipeline.llm_client.answer import Answer, Embedded, read_completion, read_count, read_embeddings
 from pipeline.llm_client.budget import Budget
-from pipeline.llm_client.errors import ServerRefusesError, TroubleError
+from pipeline.llm_client.errors import GivenUpError, ServerRefusesError, TroubleError
 from pipeline.llm_client.request import Request, as_json
 from pipeline.llm_client.server import RefusedError
 from pipeline.llm_client.server_pool import ServerPool
@@ -18,20 +18,18 @@ _TRIES = 8
 """Sendings of one request that others survive before it is given up."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _WRONG_SETUP = {
-    401: "The key is wrong or missing: set VICO_CAPTION_API_KEY or VICO_ORDER_API_KEY in the environment.",
+    401: "The key is wrong or missing: set VICO_CAPTION_API_KEY, VICO_ORDER_API_KEY or VICO_EMBEDDING_API_KEY in the "
+         "environment.",
     403: "The key may not use this model.",
-    404: "The model or the path does not exist there: see --caption-model and --order-model, and that the URL ends "
-         "as the server expects, usually in /v1.",
+    404: "The model or the path does not exist there: see --caption-model, --order-model and --embedding-model, "
+         "and that the URL ends as the server expects, usually in /v1.",
 }
 """Answers that no other request would change, and how to mend what they mean."""
+_NO_EMBEDDINGS = "See that the model of --embedding-model makes embeddings, and of texts of some hundred words."
 _REFUSALS_AT_FIRST = 8
 """So many refused requests before any was answered mean that the setup is wrong, not the requests."""
 
 Said = TypeVar("Said")
-
-
-class GivenUpError(Exception):
-    """Every try of one request failed while others went well."""
 
 
 class LlmClient:
@@ -91,6 +89,28 @@ class LlmClient:
             return first + await asyncio.gather(*(count(text) for text in texts[1:]))
         except (RefusedError, GivenUpError):
             return None
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Embedded:
+        """A vector for each of some texts, in one request.
+
+        Raises:
+            BudgetSpentError: there is no budget for it.
+            GivenUpError: every try failed while other requests went well.
+            ServerRefusesError: the server takes no such request.
+            ServersDownError: no server answers.
+        """
+        body = as_json({"model": model, "input": list(texts), "encoding_format": "float"})
+        most_tokens = sum(len(text.encode()) for text in texts)  # no tokenizer makes more of a text than its bytes
+        async with self._budget.hold(most_tokens, self.cost(most_tokens, 0)):
+            try:
+                embedded = await self._with_retries(
+                    "embeddings", lambda: body, "embeddings",
+                    lambda text, seconds: read_embeddings(text, len(texts), seconds))
+            except RefusedError as error:
+                raise ServerRefusesError(f"{error}\n{_WRONG_SETUP.get(error.status, _NO_EMBEDDINGS)}") from None
+            self._check_counts(embedded.prompt_tokens)
+            self._budget.spend(embedded.prompt_tokens, self.cost(embedded.prompt_tokens, 0))
+        return embedded
 
     async def _ask_within_budget(self, request: Request) -> Answer:
         prompt, answer = self._largest_prompt, request.max_tokens
@@ -163,10 +183,14 @@ class LlmClient:
 
     def _read(self, text: str, seconds: float) -> Answer:
         answer = read_completion(text, seconds)
-        if self._budget.limited and not answer.prompt_tokens:
+        self._check_counts(answer.prompt_tokens)
+        return answer
+
+    def _check_counts(self, prompt_tokens: int) -> None:
+        """See that a budget can be kept."""
+        if self._budget.limited and not prompt_tokens:
             raise ServerRefusesError("the server does not say how many tokens an answer took, so --max-tokens and "
                                      "--max-cost cannot be kept; leave them out or use another server")
-        return answer
 
     def _check_setup(self, error: RefusedError) -> None:
         """See whether it is the one request that is refused, or all of them are."""

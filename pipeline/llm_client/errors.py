@@ -13,6 +13,10 @@ class BudgetSpentError(Exception):
     """The next request could go over the budget. What was in flight has been answered."""
 
 
+class GivenUpError(Exception):
+    """Every try of one request failed while others went well."""
+
+
 class TroubleError(Exception):
     """A sending that may go better another time; nobody outside this package sees it."""
 

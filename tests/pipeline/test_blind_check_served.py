@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.blind_check import BlindQuestion
 from pipeline.blind_check_served import ServedBlindChecker
 from pipeline.sample_videos import sample_script, write_video
 from pipeline.served_models import ServedModels, StoppedError
@@ -29,8 +30,12 @@ def config(server: FaultServer | None, **more: Any) -> BuildConfig:
 
 def guess(folder: Path, say: Any, question: str = "What is seen?", seed: int = 7, **more: Any) -> Any:
     with FaultServer(say=say) as server, ServedModels(config(server, **more), folder) as models:
-        guesses = ServedBlindChecker(config(server, **more), models).guess("when", question, OPTIONS, 1, seed)
+        [guesses] = ServedBlindChecker(config(server, **more), models).guess([_put(question, seed)])
         return guesses, server
+
+
+def _put(question: str, seed: int = 7) -> BlindQuestion:
+    return BlindQuestion("when", question, OPTIONS, 1, seed)
 
 
 def _choosing(text: str) -> Any:
@@ -80,9 +85,19 @@ def test_an_answer_that_is_stored_is_not_asked_for(tmp_path: Path) -> None:
     replay = config(None, answers=[str(tmp_path / "answers")])
     with ServedModels(replay, tmp_path / "elsewhere") as models:
         checker = ServedBlindChecker(replay, models)
-        assert checker.guess("when", "What is seen?", OPTIONS, 1, 7) == guesses
+        assert checker.guess([_put("What is seen?")]) == [guesses]
         with pytest.raises(StoppedError):
-            checker.guess("when", "What is heard?", OPTIONS, 1, 7)
+            checker.guess([_put("What is heard?")])
+
+
+def test_the_questions_of_a_video_are_asked_at_a_time(tmp_path: Path) -> None:
+    slow = {"say": _choosing(OPTIONS[1]), "delay_s": 0.2}
+    with FaultServer(**slow) as server, ServedModels(config(server), tmp_path) as models:
+        asked = [replace(_put(f"What is thing {number}?", seed=number), answer_index=1 + number % 2)
+                 for number in range(12)]
+        guesses = ServedBlindChecker(config(server), models).guess(asked)
+    assert [(found.right, found.asked) for found in guesses] == [(8, 8), (0, 8)] * 6
+    assert server.most_in_flight > 8
 
 
 def test_what_the_model_knows_blind_is_left_out(tmp_path: Path) -> None:
@@ -105,7 +120,8 @@ def test_what_the_model_knows_blind_is_left_out(tmp_path: Path) -> None:
     fair = [row for row in rows(tmp_path / "fair", "samples") if row["options"]]
     assert len(fair) > 20
     assert {row["checks"]["blind_asked"] for row in fair} == {8}
-    answers |= {row["question"]: row["answer"] for row in fair if row["kind"] == "order_events"}
+    answers |= {row["question"]: row["answer"] for row in fair
+                if row["kind"] == "order_events" and not row["twin_of"]}
     with FaultServer(say=lambda said: say(said, knows=True)) as server:
         run_stages(tmp_path / "film.mp4", tmp_path / "known", config(server))
     kinds = {row["kind"] for row in rows(tmp_path / "known", "samples") if row["question"] in answers}

@@ -63,6 +63,15 @@ def test_kinds_go_where_they_belong(tmp_path: Path) -> None:
     assert captions[0].captioner == "file"
 
 
+def test_actions_and_places_are_the_clip_s_own(tmp_path: Path) -> None:
+    rows = [_row(0, 42, "A yard."), _row(1, 3, "kicks a ball", "action"), _row(4, 9, "climbs a fence", "action"),
+            _row(0, 28, "a  yard", "setting"), _row(20, 28, "a street", "setting"), _row(15, 16, "runs off", "action")]
+    captions, _ = _caption(tmp_path, rows, 0, 1, 2)
+    assert [captions[at].actions for at in range(3)] == [["kicks a ball", "climbs a fence"], ["runs off"], []]
+    assert [captions[at].setting for at in range(3)] == ["a yard", None, None]  # two places are not one
+    assert captions[0].caption == "A yard."
+
+
 def test_subtitles_alone_are_no_caption(tmp_path: Path) -> None:
     captions, rejected = _caption(tmp_path, [_row(1, 3, "Hello!", "subtitle")], 0)
     assert captions == {}

@@ -95,7 +95,7 @@ def test_pictures_are_known_in_another_file_and_as_a_part(tmp_path: Path) -> Non
     _draw(tmp_path / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 30)
     _ffmpeg("-i", tmp_path / "film.mp4", "-vf", "scale=240:-2", "-crf", "32", tmp_path / "copy.mkv")
     _ffmpeg("-ss", "8", "-t", "14", "-i", tmp_path / "film.mp4", "-vf", "scale=280:-2", tmp_path / "part.mp4")
-    video_id, line = fingerprint_lines(tmp_path / "film.mp4")
+    video_id, line, *_ = fingerprint_lines(tmp_path / "film.mp4")
     assert video_id == hashlib.sha256((tmp_path / "film.mp4").read_bytes()).hexdigest()[:32]
     exclusion = listed(tmp_path, line)
     assert {name: bool(exclusion.match_pictures(_decode(tmp_path / name, tmp_path)))
@@ -103,6 +103,24 @@ def test_pictures_are_known_in_another_file_and_as_a_part(tmp_path: Path) -> Non
         "film.mp4": True, "copy.mkv": True, "part.mp4": True, "other.mp4": False}
     part = listed(tmp_path, fingerprint_lines(tmp_path / "part.mp4")[1])
     assert part.match_pictures(next(tmp_path.glob("film*/looks.parquet")).parent)
+
+
+def test_pictures_are_known_without_their_edges_with_bars_and_mirrored(tmp_path: Path) -> None:
+    _draw(tmp_path / "film.mp4", "mandelbrot=size=320x180:rate=8", 40)
+    _draw(tmp_path / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 40)
+    changes = {"cropped": "crop=iw*0.88:ih*0.88", "barred": "pad=iw:ih*1.34:0:(oh-ih)/2", "mirrored": "hflip"}
+    for name, change in changes.items():
+        _ffmpeg("-i", tmp_path / "film.mp4", "-vf", change, tmp_path / f"{name}.mp4")
+    every_line = listed(tmp_path, "\n".join(fingerprint_lines(tmp_path / "film.mp4")))
+    assert listed(tmp_path, every_line.text()).text() == every_line.text()
+    found = {name: every_line.match_pictures(_decode(tmp_path / f"{name}.mp4", tmp_path))
+             for name in (*changes, "other")}
+    assert {name: bool(known) for name, known in found.items()} == {
+        "cropped": True, "barred": True, "mirrored": True, "other": False}
+    assert "film/mirrored" in found["mirrored"]
+    _ffmpeg("-i", tmp_path / "film.mp4", "-vf", changes["barred"], tmp_path / "benchmark.mp4")
+    with_bars = listed(tmp_path, "\n".join(fingerprint_lines(tmp_path / "benchmark.mp4")))
+    assert with_bars.match_pictures(_decode(tmp_path / "film.mp4", tmp_path))
 
 
 def test_youtube_ids_are_looked_for_where_they_stand() -> None:
@@ -132,6 +150,6 @@ def test_a_benchmark_video_is_left_out_whole_and_stays_out(tmp_path: Path) -> No
     kept = (out / "exclude.txt").read_bytes()
     assert manifest["exclude"] == {
         "file": "exclude.txt", "sha256": hashlib.sha256(kept).hexdigest(), "youtube_ids": 1, "video_ids": 2,
-        "fingerprints": 1}
+        "fingerprints": printed.count("pictures")}
     assert "2 matched the list" in (out / "README.md").read_text()
     assert load_exclusion(BuildConfig(), out).text().encode() == kept  # a later run that names no list

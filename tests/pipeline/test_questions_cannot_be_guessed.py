@@ -26,8 +26,7 @@ CONFIG = BuildConfig(captioner="file", captions=["given.jsonl"], captions_comple
 CHOICE_KINDS = (
     "order_events", "order_actions", "first_or_last", "came_next", "came_before", "what_follows", "when",
     "which_minute", "look_changed", "place_changed", "how_often", "never_happens")
-OPEN_KINDS = ("storyline", "describe")
-"""`say_what_follows` is left out: what follows in a scene shares words with it, and nothing wrong is offered."""
+OPEN_KINDS = ("storyline", "describe", "say_what_follows")
 CANNED_KINDS = tuple(kind for kind in (*CHOICE_KINDS, *OPEN_KINDS) if kind != "how_often")
 
 
@@ -65,10 +64,11 @@ def _riddles(film: int, samples: list[Sample]) -> Iterator[tuple[str, Riddle]]:
                 mixed = rng.permutation(told).tolist()
             wrong = "\n".join(f"{number}. {line}" for number, line in enumerate(mixed, start=1))
             options = [sample.answer, wrong]
-        elif sample.kind == "describe":  # the answer, and that to another question
-            others = said[sample.kind]
-            options = [sample.answer, others[(others.index(sample.answer) + 1) % len(others)]]
-        if len(set(options)) > 1:
+        elif sample.kind in ("describe", "say_what_follows"):  # the answer, and those to other questions
+            others, wrong = said[sample.kind], 1 if sample.kind == "describe" else 3
+            at = others.index(sample.answer)
+            options = [sample.answer, *(others[(at + more) % len(others)] for more in range(1, wrong + 1))]
+        if len(options) == len(set(options)) > 1:
             mixed = rng.permutation(options).tolist()  # a guesser that knows nothing takes the first
             yield sample.kind, Riddle(film, sample.question, mixed, mixed.index(sample.answer), sample.answer_index)
 
@@ -140,3 +140,19 @@ def test_a_guesser_of_another_family_stays_at_chance(
         figures[kind] = (round(100 * accuracy, 1), round(100 * chance, 1), asked)
         print(f"{kind:18} {100 * accuracy:5.1f} % right, chance {100 * chance:5.1f} %, {asked} asked")
         assert abs(accuracy - chance) <= bound, figures
+
+
+def test_what_follows_is_not_told_by_the_words_that_a_scene_shares(
+    riddles: tuple[tuple[str, ...], dict[str, list[Riddle]]]
+) -> None:
+    """Of what follows four moments, neither that with the most words of the question nor that with the fewest."""
+    right: Counter[str] = Counter()
+    asked = riddles[1]["say_what_follows"]
+    for riddle in asked:
+        words = set(riddle.question.split("\n")[1].casefold().rstrip(".").split())
+        shared = [len(words & set(option.casefold().rstrip(".").split())) for option in riddle.options]
+        for name, best in (("most", max(shared)), ("fewest", min(shared))):
+            right[name] += (shared[riddle.right] == best) / shared.count(best)
+    figures = {name: round(count / len(asked), 3) for name, count in right.items()}
+    print(f"say_what_follows: {len(asked)} asked, right by words in common {figures}, chance 0.25")
+    assert max(figures.values()) <= 0.35, figures

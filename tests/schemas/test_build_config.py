@@ -44,5 +44,6 @@ def test_how_a_build_runs_is_no_part_of_what_it_makes() -> None:
     assert BuildConfig(workers=3, decode_threads=2, stall_seconds=5).without_machine() == plain
     assert BuildConfig(seed=1).without_machine() != plain
     assert set(BuildConfig.model_fields) - set(plain) == {
-        "workers", "ray", "scratch", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "answers",
+        "workers", "ray", "scratch", "decode_threads", "stall_seconds", "caption_urls", "order_urls", "embedding_urls",
+        "answers",
         "requests_in_flight", "request_seconds", "give_up_seconds", "max_tokens", "max_cost", "exclude"} | HOW_FETCHED
