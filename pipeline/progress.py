@@ -108,7 +108,7 @@ class StageProgress:
 
     def tell(self, line: dict[str, Any]) -> None:
         """A line for programs, of one's own making."""
-        if self._as_json:
+        if self._as_json and not self._quiet:
             print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
 
     def _task(self, stage: str) -> Task:
