@@ -55,7 +55,8 @@ def test_after_a_build_the_page_shows_it_with_the_bound_and_name_it_had(data_set
     page = _refresh(data_set)
     noted = _noted(page)
     assert (noted["name"], noted["most_samples"], noted["questions"]) == ("mine", 70, 6)
-    assert [path.name for path in page.rglob("*.js") if "Film 1" in path.read_text()] == [], "it is in no table any more"
+    held = [path.name for path in page.rglob("*.js") if "Film 1" in path.read_text()]
+    assert held == [], "a video that is gone is gone from the page"
 
 
 def test_what_is_no_page_is_not_replaced(data_set: Path) -> None:
