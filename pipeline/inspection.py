@@ -8,6 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,24 @@ def run(argv: Sequence[str]) -> int:
 
 def _answer(connection: duckdb.DuckDBPyConnection, sql: str, as_json: bool) -> int:
     try:
-        result = connection.execute(sql)
+        result = _execute(connection, sql)
         if result.description:
             _print(result, as_json)
     except duckdb.Error as error:
         print(f"inspect-vico: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+    """Run a query in another thread: while DuckDB works, this one would not hear Ctrl-C."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(connection.execute, sql)
+        try:
+            return asked.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def _answer_examples(connection: duckdb.DuckDBPyConnection, as_json: bool) -> int:

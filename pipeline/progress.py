@@ -8,17 +8,19 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 from schemas.choices import LOG_JSON
 
 Item = TypeVar("Item")
 
+_BAR_WIDTH = 10
 _RATE_OVER_S = 600.0
 _PLAIN_EVERY_S = 10.0
 _JSON_EVERY_S = 1.0
@@ -43,8 +45,10 @@ class StageProgress:
         self._console = Console(stderr=True)
         self._draws = self._console.is_terminal and not as_json and not quiet
         self._bars = Progress(
-            TextColumn("{task.description:10}"), BarColumn(), _Words(_count), _Words(_rate), TimeElapsedColumn(),
-            _Words(_to_go), _Words(_notes), console=self._console, disable=not self._draws,
+            TextColumn("{task.description:10}"), BarColumn(_BAR_WIDTH, table_column=Column(no_wrap=True)),
+            _Words(_count), _Words(_rate), TimeElapsedColumn(Column(no_wrap=True)), _Words(_to_go),
+            _Words(_notes, Column()),  # the one that is cut where the terminal is narrow
+            console=self._console, disable=not self._draws,
             # What is printed to a file or a pipe while bars are drawn belongs there.
             redirect_stdout=sys.stdout.isatty(), speed_estimate_period=_RATE_OVER_S, get_time=time.monotonic)
         self._tasks = {stage: self._bars.add_task(stage, total=None, start=False, visible=False, note="", rejected=0,
@@ -108,7 +112,7 @@ class StageProgress:
 
     def tell(self, line: dict[str, Any]) -> None:
         """A line for programs, of one's own making."""
-        if self._as_json:
+        if self._as_json and not self._quiet:
             print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
 
     def _task(self, stage: str) -> Task:
@@ -142,12 +146,12 @@ class StageProgress:
 class _Words(ProgressColumn):
     """A column of words about a task."""
 
-    def __init__(self, words: Any) -> None:
-        super().__init__()
+    def __init__(self, words: Callable[[Task], str], column: Column | None = None) -> None:
+        super().__init__(column or Column(no_wrap=True))
         self._words = words
 
     def render(self, task: Task) -> Text:
-        return Text(self._words(task))
+        return Text(self._words(task), no_wrap=True, overflow="ellipsis")
 
 
 def _count(task: Task) -> str:

@@ -189,9 +189,8 @@ def _loop(
     run, how = choices.out_folder, step_settings(choices, ranks)
     began, saved, stop = time.monotonic(), done, done >= length.steps
     batches_ahead = iter(loader)
-    with asked_to_stop() as asked, StageProgress(["steps"], choices.log_json) as progress:
-        if ranks.first:
-            progress.plan("steps", length.steps, done)
+    with asked_to_stop() as asked, StageProgress(["steps"], choices.log_json, quiet=not ranks.first) as progress:
+        progress.plan("steps", length.steps, done)
         while not stop:
             started = time.perf_counter()
             batches = list(islice(batches_ahead, length.batches_of(done)))
@@ -205,8 +204,7 @@ def _loop(
             norm = update(model, optimiser, how.clip_norm)
             done += 1
             log.step(done, _figures(result, rate, norm, waited, time.perf_counter() - started, ranks), batches)
-            if ranks.first:
-                progress.reach("steps", done, f"loss {result.loss:.4f}, gradient {norm:.3f}, rate {rate:.2e}")
+            progress.reach("steps", done, f"loss {result.loss:.4f}, gradient {norm:.3f}, rate {rate:.2e}")
             stop = result.stop or done == length.steps
             if stop or done % choices.checkpoint_steps == 0:
                 position = Position(done, ranks.gathered(loader.state_dict()))

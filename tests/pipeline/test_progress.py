@@ -60,7 +60,7 @@ def test_a_terminal_sees_rate_time_to_go_and_what_is_left_out() -> None:
         import time
         from pipeline.progress import StageProgress
         with StageProgress(["pages"]) as progress:
-            progress.plan("pages", 100)
+            progress.plan("pages", 123456)
             for _ in range(10):
                 time.sleep(0.02)
                 progress.advance("pages")
@@ -70,12 +70,12 @@ def test_a_terminal_sees_rate_time_to_go_and_what_is_left_out() -> None:
     reader, terminal = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=60, check=True,
-        cwd=Path(__file__).parents[2], env=os.environ | {"TERM": "xterm", "COLUMNS": "120"})
+        cwd=Path(__file__).parents[2], env=os.environ | {"TERM": "xterm", "COLUMNS": "80"})
     os.close(terminal)
     drawn = os.read(reader, 1 << 16).decode()
     os.close(reader)
     assert done.stdout == "a result\n"
-    for words in ("pages", "10 of 100", "/s", "to go", "3 left out"):
+    for words in ("pages", "10 of 123,456", "/s", "to go", "3 left out"):
         assert words in drawn
 
 
