@@ -8,6 +8,7 @@ from model.evaluation.benchmarks import (
     mme,
     mvbench,
     nextqa,
+    nextqa_open,
     vico_held_out,
     vico_reorder,
     video_mme,
@@ -15,8 +16,8 @@ from model.evaluation.benchmarks import (
 )
 from model.evaluation.task import Task
 
-_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, mme, mmbench, vico_held_out,
-            vico_reorder)
+_MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, nextqa_open, mme, mmbench,
+            vico_held_out, vico_reorder)
 
 
 def all_tasks() -> dict[str, Task]:
