@@ -9,6 +9,7 @@ from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.methods.method import NAMES, Method
 from model.evaluation.task import Task
 from model.evaluation.tasks import all_tasks
+from model.rotary import Positions
 
 USUAL_RATIO = 8
 
@@ -32,7 +33,7 @@ class EvaluateChoices(BaseModel):
         ge=1, description="frames of a video, evenly spread; left out: as the benchmark has it")] = None
     fps: Annotated[float | None, Field(
         gt=0, description="frames a second, at most --frames; left out: as the benchmark has it")] = None
-    positions: Annotated[Literal["published", "yarn"], Field(description="how positions become angles")] = "published"
+    positions: Annotated[Positions, Field(description="how positions become angles")] = "published"
     limit: Annotated[int | None, Field(
         ge=1, description="ask about so many videos or images only, the first ones; such figures are not the "
                           "benchmark's")] = None
