@@ -24,7 +24,7 @@ from pipeline.work_store import key_of
 from schemas.reasons import Reason, Stage
 from schemas.records import Caption, Clip, Clue, Rejection
 
-VERSION = "3"
+VERSION = "4"
 
 LIKE_FROM = 0.75
 """Likeness to another place from which a clue does not stand in one place."""

@@ -25,11 +25,13 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.decode import read_facts, read_frames
 from pipeline.decode_video import DecodeSettings, decode_video
 from pipeline.identify import identify
 from pipeline.picture_hash import bit_distances, is_flat, picture_hash
-from pipeline.picture_variants import variants, without_bars
+from pipeline.picture_variants import cut, inside_bars, variants
 from pipeline.same_pictures import ALIKE_BITS, FEWEST_PICTURES, distinct_hashes
+from pipeline.small_pictures import full_luma, small_luma
 from schemas.build_config import BuildConfig
 from schemas.records import Source
 
@@ -45,7 +47,7 @@ _SHOWN_FROM = 0.5
 """Share of the pictures of either one that the other must show."""
 _TRIED, _TRIED_FROM = 48, 0.2
 """So many pictures of either one are looked for first; only if such a share of them is found, all are."""
-_VARIANT_EVERY = 4
+_VARIANT_EVERY_S = 4
 """Of a variant, one picture in so many seconds is listed."""
 _BLOCK = 1024
 
@@ -221,32 +223,44 @@ def fingerprint_lines(video: Path) -> list[str]:
     video_id = identify(quiet, str(video))
     settings = DecodeSettings(
         clip_seconds=14, min_last_clip_seconds=0, max_hours=24, caption_frames=1, caption_frame_side=64,
-        frame_side=144, jpeg_quality=90)
+        frame_side=144, jpeg_quality=60)
     with tempfile.TemporaryDirectory() as folder:
         decode_video(quiet, Source(path=str(video), source=video.name), video_id, settings, 0, Path(folder))
         hashes = distinct_hashes(Path(folder))
-        of_copies = _variant_hashes(Path(folder))
+        of_copies = _variant_hashes(video, Path(folder))
     name = "-".join(video.stem.split()) or video_id
     return [video_id, _fingerprint_line(name, hashes), *(
         _fingerprint_line(f"{name}/{how}", some) for how, some in of_copies.items())]
 
 
-def _variant_hashes(decoded: Path) -> dict[str, np.ndarray]:
+def _variant_hashes(video: Path, decoded: Path) -> dict[str, np.ndarray]:
     """The distinct hashes of what copies of a video may show, by kind of copy; few ones are not worth a line."""
     images = pq.read_table(decoded / "frames.parquet", columns=["image"])["image"].to_pylist()
-    every = _VARIANT_EVERY if len(images) >= _VARIANT_EVERY * 2 * FEWEST_PICTURES else 1
-    lumas = [cv2.imdecode(np.frombuffer(image["bytes"], np.uint8), cv2.IMREAD_GRAYSCALE) for image in images[::every]]
-    inside = without_bars(lumas)
+    edges = inside_bars([
+        cv2.imdecode(np.frombuffer(image["bytes"], np.uint8), cv2.IMREAD_GRAYSCALE) for image in images])
+    every_s = _VARIANT_EVERY_S if len(images) >= _VARIANT_EVERY_S * 2 * FEWEST_PICTURES else 1
     found: dict[str, set[int]] = defaultdict(set)
-    for luma in inside:
-        if is_flat(luma):
+    for luma in _lumas(video, every_s):
+        inside = cut(luma, edges)
+        if is_flat(small_luma(luma)):
             continue
-        if luma.shape != lumas[0].shape:
-            found["without-bars"].add(picture_hash(luma))
+        if inside.shape != luma.shape:
+            found["without-bars"].add(picture_hash(small_luma(inside)))
         for how, changed in variants(luma):
-            found[how].add(picture_hash(np.ascontiguousarray(changed)))
+            found[how].add(picture_hash(small_luma(changed)))
     return {how: np.array(sorted(some), dtype=np.int64) for how, some in found.items()
             if len(some) >= FEWEST_PICTURES}
+
+
+def _lumas(video: Path, every_s: int) -> Iterator[np.ndarray]:
+    """A picture of a video every so many seconds, uint8 [h, w]."""
+    facts = read_facts(str(video))
+    wanted_s = 0
+    for position, frame in read_frames(str(video), facts):
+        t_s = facts.to_seconds(int(facts.ticks[position]))
+        if t_s >= wanted_s:
+            wanted_s = every_s * (int(t_s / every_s) + 1)
+            yield full_luma(frame)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

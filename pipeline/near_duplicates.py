@@ -24,7 +24,7 @@ class NearDuplicates:
 
         Args:
             kind: the kind.
-            about: what it is about.
+            about: what it is about, each on one line with single spaces.
             each: whether it repeats another when they share any of it.
         """
         said = _same_words(about)
@@ -42,4 +42,4 @@ class NearDuplicates:
 
 
 def _same_words(about: Sequence[str]) -> frozenset[str]:
-    return frozenset(" ".join(text.casefold().split()) for text in about)
+    return frozenset(text.casefold() for text in about)

@@ -28,15 +28,28 @@ def variants(luma: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield "mirrored", luma[:, ::-1]
 
 
-def without_bars(lumas: list[np.ndarray]) -> list[np.ndarray]:
-    """Pictures of one film without the bars that all of them have.
+Edges = tuple[float, float, float, float]
+"""Where a picture begins and ends inside its bars: top, bottom, left, right, as shares of height and width."""
+
+
+def inside_bars(lumas: list[np.ndarray]) -> Edges:
+    """What is left of the pictures of one film without the bars that all of them have.
 
     Args:
-        lumas: uint8 [h, w] each, of one size.
+        lumas: uint8 [h, w] each, of one size, at least one.
     """
     brightest = np.maximum.reduce(lumas)
     rows = np.flatnonzero((brightest > _BLACK).any(axis=1))
     columns = np.flatnonzero((brightest > _BLACK).any(axis=0))
     if not len(rows):
-        return lumas
-    return [luma[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] for luma in lumas]
+        return 0.0, 1.0, 0.0, 1.0
+    height, width = brightest.shape
+    return (float(rows[0] / height), float((rows[-1] + 1) / height), float(columns[0] / width),
+            float((columns[-1] + 1) / width))
+
+
+def cut(luma: np.ndarray, edges: Edges) -> np.ndarray:
+    """The part of a picture, uint8 [h, w], inside its edges."""
+    height, width = luma.shape
+    top, bottom, left, right = edges
+    return luma[round(top * height):round(bottom * height), round(left * width):round(right * width)]

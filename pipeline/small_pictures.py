@@ -42,6 +42,17 @@ def small_yuv(frame: av.VideoFrame, width: int) -> np.ndarray:
     return small
 
 
+def full_luma(frame: av.VideoFrame) -> np.ndarray:
+    """The luma of a frame as it lies, uint8 [h, w]; of rarer formats at the small size."""
+    return _plane(frame if frame.format.name in _PLANAR_8_BIT else _as_yuv420p(frame), 0)
+
+
+def small_luma(luma: np.ndarray) -> np.ndarray:
+    """The luma that `small_yuv` makes for a look, of a picture uint8 [h, w]."""
+    step = max(2, luma.shape[1] // LOOK_WIDTH // 2 * 2)
+    return np.ascontiguousarray(luma[::step, ::step])
+
+
 def to_bgr(small: np.ndarray) -> np.ndarray:
     """A small picture [h, w, 3] from luma and chroma to blue, green, red."""
     return cv2.cvtColor(small, cv2.COLOR_YUV2BGR)

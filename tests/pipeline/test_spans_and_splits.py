@@ -150,3 +150,5 @@ def test_no_letter_is_lost_in_splitting(text: str) -> None:
 
 def test_words_that_say_nothing_do_not_count() -> None:
     assert telling_words("The DOG and the Ball of it") == {"dog", "ball"}
+    assert telling_words("男人在河边 walks.") == {"男人", "人在", "在河", "河边", "walks"}
+    assert telling_words("猫 Über") == {"猫", "über"}
