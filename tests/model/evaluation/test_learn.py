@@ -72,10 +72,10 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
             if event.start_s >= sample["span_start_s"] and event.end_s <= sample["span_end_s"])}
         assert sample["split"] == "test"
         if sample["kind"] == "find_colour":
-            shape = sample["question"].split(" is the ")[1].split()[0]
+            shape = sample["question"].split(" is the ")[1].strip("?")
             assert [colour for colour, one in shown.values() if one == shape] == [sample["answer"].lower().strip(".")]
         elif sample["kind"] == "find_shape":
-            colour = sample["question"].split(" shape is ")[1].split()[0]
+            colour = sample["question"].split(" shape is ")[1].strip("?")
             assert [shape for one, shape in shown.values() if one == colour] == [sample["answer"].lower().strip(".")]
         elif sample["kind"] == "which_is_seen":
             assert [option in shown for option in sample["options"]] == [
