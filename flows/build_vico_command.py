@@ -121,7 +121,6 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
-        # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(Path(choices.out)):
             pass
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
@@ -149,24 +148,27 @@ def choices_of_flow(choices: BuildVicoChoices) -> dict[str, Any]:
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
+    from pipeline.output_lock import OutputInUseError, only_run
 
     out = Path(choices.out)
     for unknown in _not_there(choices.forget, out):
         print(f"build-vico: no source of {out} has the id {unknown}; should it come, it is left out", file=sys.stderr)
     try:
-        with temporary_prefect(out / ".work" / "prefect"):
+        # Two Prefect servers must not share a folder, so the command holds the output before the flow does.
+        with only_run(out, "command.lock"), temporary_prefect(out / ".work" / "prefect"):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
-            from pipeline.output_lock import OutputInUseError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
-            except (OutputInUseError, WrongSetupError) as error:
+            except WrongSetupError as error:
                 return _complain(str(error), WRONG_CALL)
             except BuildFailedError as error:
                 if is_no_room(error) or is_full(out):
                     return _no_room(out)
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
+    except OutputInUseError as error:
+        return _complain(str(error), WRONG_CALL)
     except PrefectDidNotStartError as error:
         if is_full(out):  # its database lies there too
             return _no_room(out)
