@@ -133,7 +133,6 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
-        # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
         with only_run(folder):
             pass
         if choices.ray:
@@ -178,20 +177,21 @@ def _folder(choices: BuildVicoChoices) -> Path:
 def _build(choices: BuildVicoChoices) -> int:
     from flows.progress_bars import ProgressBars
     from flows.temporary_prefect import PrefectDidNotStartError, temporary_prefect
+    from pipeline.output_lock import OutputInUseError, only_run
 
     out = _folder(choices)
     for unknown in _not_there(choices.forget, out):
         print(f"build-vico: no source of {out} has the id {unknown}; should it come, it is left out", file=sys.stderr)
     try:
-        with temporary_prefect(out / ".work" / "prefect", choices.ray):
+        # Two Prefect servers must not share a folder, so the command holds the output before the flow does.
+        with only_run(out, "command.lock"), temporary_prefect(out / ".work" / "prefect", choices.ray):
             from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
-            from pipeline.output_lock import OutputInUseError
             from pipeline.publish import CommitLostError
 
             try:
                 with ProgressBars(out / ".work" / "journal.jsonl", choices.log_json):
                     result = build_vico(**choices_of_flow(choices))
-            except (OutputInUseError, WrongSetupError, NoSuchStoreError) as error:
+            except (WrongSetupError, NoSuchStoreError) as error:
                 return _complain(str(error), WRONG_CALL)
             except CommitLostError as error:
                 return _complain(f"{error}. What is finished is kept; the same command goes on from there.", STOPPED)
@@ -199,6 +199,8 @@ def _build(choices: BuildVicoChoices) -> int:
                 if is_no_room(error) or is_full(out):
                     return _no_room(out)
                 return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)
+    except OutputInUseError as error:
+        return _complain(str(error), WRONG_CALL)
     except PrefectDidNotStartError as error:
         if is_full(out):  # its database lies there too
             return _no_room(out)

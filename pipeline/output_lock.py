@@ -12,13 +12,17 @@ class OutputInUseError(Exception):
 
 
 @contextlib.contextmanager
-def only_run(out: Path) -> Iterator[None]:
+def only_run(out: Path, name: str = "lock") -> Iterator[None]:
     """Hold the output for the time of the block; the kernel lets go of it when the process ends, however it ends.
+
+    Args:
+        out: the output folder.
+        name: of the lock. A command holds one of its own, as the flow that it runs takes the other.
 
     Raises:
         OutputInUseError: it is held already, with the other run's process id.
     """
-    lock = out / ".work" / "lock"
+    lock = out / ".work" / name
     lock.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
