@@ -117,8 +117,8 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
-    folder = _folder(choices)
-    work = folder / ".work"
+    out = _folder(choices)
+    work = out / ".work"
     if not choices.sources and not (work / "catalogue.jsonl").is_file():
         return "name at least one video, folder or list; build-vico --help shows how"
     try:
@@ -126,12 +126,12 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             find_sources(choices.sources)
         with_fixed_buckets(choices, work)
         make_captioner(choices)
-        load_exclusion(choices, folder)
+        load_exclusion(choices, out)
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
         # Asked here too, not only by the flow: two servers must not share the folder that Prefect works in.
-        with only_run(folder):
+        with only_run(out):
             pass
         if choices.ray:
             return _wrong_cluster(choices.ray)
