@@ -4,7 +4,6 @@ One task per video and stage. Prefect retries a task once and keeps no results: 
 the work store under the output, so a flow that is run again goes on where it was.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -40,7 +39,7 @@ from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
-from pipeline.shared_run import Claims, ThreadClaims
+from pipeline.shared_run import Claims, Stop, ThreadClaims
 from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
 from pipeline.video_stages import VideoRejectedError, Workshop
@@ -191,7 +190,7 @@ def build_vico(
 
 
 def served_models(
-    config: BuildConfig, place: OutputPlace, stopping: threading.Event
+    config: BuildConfig, place: OutputPlace, stopping: Stop
 ) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
     if "served" not in (config.captioner, config.orderer):
