@@ -5,7 +5,6 @@ the work store under the output, so a flow that is run again goes on where it wa
 """
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -50,7 +49,7 @@ from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.report.refresh import refresh_page
 from pipeline.served_models import ServedModels, StoppedError
 from pipeline.shards import write_shards
-from pipeline.shared_run import Claims, ThreadClaims
+from pipeline.shared_run import Claims, Stop, ThreadClaims
 from pipeline.sources import find_sources
 from pipeline.table_rows import VideoProducts
 from pipeline.video_stages import VideoRejectedError, Workshop
@@ -208,7 +207,7 @@ def build_vico(
 
 
 def served_models(
-    config: BuildConfig, place: OutputPlace, stopping: threading.Event
+    config: BuildConfig, place: OutputPlace, stopping: Stop
 ) -> AbstractContextManager[ServedModels | None]:
     """Whom a build asks; None for a build that asks nobody."""
     if not config.asks_models:

@@ -120,8 +120,8 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.output_lock import OutputInUseError, only_run
     from pipeline.sources import SourceError, find_sources
 
-    folder = _folder(choices)
-    work = folder / ".work"
+    out = _folder(choices)
+    work = out / ".work"
     if not choices.sources and not any((work / f"{name}.jsonl").is_file() for name in ("catalogue", "under_way")):
         return "name at least one video, folder or list; build-vico --help shows how"
     try:
@@ -129,11 +129,11 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             find_sources(choices.sources)
         with_fixed_buckets(choices, work)
         make_captioner(choices)
-        load_exclusion(choices, folder)
+        load_exclusion(choices, out)
         check_fetch_choices(choices)
         for folder in choices.answers:
             answers_in(Path(folder))
-        with only_run(folder):
+        with only_run(out):
             pass
         if choices.ray:
             return _wrong_cluster(choices.ray)

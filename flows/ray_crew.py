@@ -101,7 +101,7 @@ def ray_crew(shop: Workshop, place: OutputPlace) -> Iterator[RayCrew]:
     config, shared, run_id = shop.config, place.shared(), uuid.uuid4().hex
     end_run(shared)
     recipe = Recipe(
-        config, config_out(place), run_id, None if config.captioner == "served" else shop.captioner, shop.guesser,
+        config, _out_for_nodes(place), run_id, None if config.captioner == "served" else shop.captioner, shop.guesser,
         shop.exclusion, dict(shop.known_ids), shop.forgotten)
     threads = config.decode_threads or 1
     with RayTaskRunner(address=config.ray, init_kwargs={"log_to_driver": False, "logging_level": "error"}) as runner, \
@@ -110,7 +110,7 @@ def ray_crew(shop: Workshop, place: OutputPlace) -> Iterator[RayCrew]:
     end_run(shared)
 
 
-def config_out(place: OutputPlace) -> str:
+def _out_for_nodes(place: OutputPlace) -> str:
     """The output as every node finds it."""
     return place.address if place.objects is not None else str(place.folder.absolute())
 

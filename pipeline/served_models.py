@@ -35,6 +35,7 @@ from pipeline.model_servers import Role, clients_of, server_pools
 from pipeline.prompt_files import load_prompt
 from pipeline.shared_answers import SharedAnswers
 from pipeline.shared_files import SharedFiles
+from pipeline.shared_run import Stop
 from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
@@ -103,7 +104,7 @@ class ServedModels:
     """Asks the servers that a configuration names; for many threads, within a `with` block."""
 
     def __init__(
-        self, config: BuildConfig, work: Path, stopping: threading.Event | None = None,
+        self, config: BuildConfig, work: Path, stopping: Stop | None = None,
         shared: SharedFiles | None = None,
     ) -> None:
         """Read the stored answers.

@@ -47,8 +47,18 @@ class SharedClaims:
         return self._files.create(name, claim) or self._files.read(name) == claim
 
 
+class Stop(Protocol):
+    """A wish to begin nothing more; a `threading.Event` where one process builds alone."""
+
+    def set(self) -> None:
+        """Have the wish."""
+
+    def is_set(self) -> bool:
+        """Whether anybody has it."""
+
+
 class SharedStop:
-    """Like `threading.Event`, for the machines of one build: set once, and looked for every two seconds."""
+    """The wish of all machines of one build; looked for every two seconds. See `Stop`."""
 
     def __init__(self, files: SharedFiles, run_id: str) -> None:
         self._files, self._name = files, f"runs/{run_id}/stop"

@@ -39,6 +39,7 @@ from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
 from pipeline.served_models import ServedModels, StoppedError, Usage
 from pipeline.shared_answers import answers_name
+from pipeline.shared_run import Stop
 from pipeline.source_subtitles import subtitles_of
 from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
@@ -63,7 +64,7 @@ class Workshop:
     """Who tries to answer without the video; None while there are too few questions to train it."""
     exclusion: Exclusion = field(default_factory=Exclusion)
     """Known test videos, which are left out."""
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: Stop = field(default_factory=threading.Event)
     """Set when no stage is to be begun any more; what has begun is finished."""
     known_ids: Mapping[str, str] = field(default_factory=dict)
     """Ids of files of earlier builds by their path, for those that are gone by now."""

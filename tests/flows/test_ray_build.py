@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.open_data_set import open_data_set
 from pipeline.sample_videos import sample_script, write_video
 from pipeline.shared_files import ObjectFiles
 from tests.builds import COMMAND, clean_environment, data_bytes, journal
@@ -64,7 +65,7 @@ def ray(s3: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield made
 
 
-def _start(ray: Cluster, videos: Path, server: FaultServer, out: str, own: Path) -> subprocess.Popen:
+def _start(ray: Cluster, videos: Path | str, server: FaultServer, out: str, own: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [COMMAND, str(videos), "--out", out, "--ray", ray.address, *CHOICES, "--caption-urls", server.url],
         env=clean_environment(TMPDIR=str(own)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -145,3 +146,23 @@ def test_the_command_is_told_to_stop_and_then_killed(
     said = process.communicate(timeout=900)
     assert process.returncode == 0, said
     assert data_bytes(out) == unbroken
+
+
+def test_nodes_fetch_what_they_work_on(
+    ray: Cluster, videos: Path, server: FaultServer, tmp_path: Path, long_tests: bool
+) -> None:
+    if not long_tests:
+        pytest.skip("VICO_LONG_TESTS=1 runs it")
+    if not any(node.process.poll() is None for node in ray.nodes):
+        ray.add_node()
+    films, out = ObjectFiles(f"s3://{BUCKET}/films"), f"s3://{BUCKET}/fetched"
+    for video in videos.iterdir():
+        films.create_from(video.name, video)
+    process = _start(ray, f"{films.address}/", server, out, tmp_path)
+    said = process.communicate(timeout=900)
+    assert process.returncode == 0, said
+    with open_data_set(out) as connection:
+        found = connection.execute("SELECT source, n_clips FROM videos ORDER BY source").fetchall()
+    assert found == [(films.url(f"{number}.mp4"), 5) for number in range(VIDEOS)]
+    assert len([path for node in ray.nodes for path in node.own.rglob("cache/videos/*/*")]) == VIDEOS
+    assert not list(tmp_path.rglob("cache/videos/*/*"))
