@@ -54,7 +54,7 @@ def main() -> None:
 
 def measure(folder: Path) -> None:
     """Every query as a command of its own."""
-    print(f"{'':34}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+    print(f"{'':34}{'wall s':>9}{'CPU s':>9}")
     for what, sql in QUERIES.items():
         say(what, min((run(INSPECT, folder, "--json", "--sql", sql) for _ in range(3)), key=lambda cost: cost.wall_s))
     say("limit: count by kind by pyarrow", min((timed(lambda: by_pyarrow(folder)) for _ in range(3)),
@@ -69,7 +69,7 @@ def by_pyarrow(folder: Path) -> None:
 
 def say(what: str, cost: Cost) -> None:
     """A line of the table."""
-    print(f"{what:34}{cost.wall_s:9.2f}{cost.cpu_s:9.2f}{cost.peak_mb:9.0f}", flush=True)
+    print(f"{what:34}{cost.wall_s:9.2f}{cost.cpu_s:9.2f}", flush=True)
 
 
 if __name__ == "__main__":
