@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/evaluate.py [--model DIR] [--films 3] [--frames 256] [--ratio 8] [--device cpu]
 
-Films of 640 x 360 are drawn. Without --model a tiny one with random weights is asked. All ratios are of wall times of the
-same run; decoding and model need a core (or a GPU) each, or they are not beside each other.
+Films of 640 x 360 are drawn. Without --model a tiny one with random weights is asked. Ratios are of wall times of one
+run; decoding and model need a core (or a GPU) each, or they are not beside each other.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from model.processing_video_xl import VideoXLProcessor
 from pipeline.sample_videos import sample_script, write_video
 from tests.model.tiny_models import byte_tokenizer, tiny_model
 
+FILM_S = 20
 TOKENS = 2  # a letter and the end of the turn
 
 
@@ -81,7 +82,7 @@ def main() -> None:
         films = []
         for seed in range(options.films):
             films.append(VideoStretch(Path(folder) / f"{seed}.mp4"))
-            write_video(sample_script(seed, 60), films[-1].path)
+            write_video(sample_script(seed, FILM_S), films[-1].path)
         ready = [[(time_s, answerer.prepare(picture, False)[0]) for time_s, picture in film.pictures(policy)]
                  for film in films]
         ask(answerer, films[:1], FramePolicy(8), 1)  # warm
