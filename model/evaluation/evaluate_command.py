@@ -45,7 +45,8 @@ class NoModelError(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the command."""
+    """Entry point of the command; SIGTERM stops it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
@@ -64,7 +65,6 @@ def run(argv: Sequence[str]) -> int:
         return _complain(str(error), WRONG_CALL)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         # All files are read before the model is: a missing one is said at once.
         looks = {task: _looks(task, choices) for task in choices.tasks()}
