@@ -16,7 +16,7 @@ from pipeline.complete_truth import is_complete, was_asked_everywhere
 from pipeline.kinds.all_kinds import KINDS, OF_COMPLETE_CAPTIONS, WITHOUT_OPTIONS
 from pipeline.kinds.counts import counted_events
 from pipeline.kinds.describe import describe
-from pipeline.kinds.draft import Draft, Material, phrase
+from pipeline.kinds.draft import Draft, Material, phrase, phrases
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.options import apart, within_clips
 from pipeline.record_files import write_records
@@ -168,7 +168,7 @@ def _ask_span(
                 going.remove(kind)
             if kept is not None:
                 yield kind
-                names = [clue.clue_id or clue.text for clue in kept.mentioned]
+                names = phrases(kept.mentioned) or kept.question.split("\n")[1:]  # a counted event is no clue
                 mentions.update(names)
                 if any(mentions[name] >= desk.config.max_questions_per_clue for name in names):
                     material = _without_worn(material, mentions, desk.config.max_questions_per_clue)
@@ -235,10 +235,11 @@ def _inside(clues: Sequence[Clue], span: Span) -> list[Clue]:
 def _without_worn(material: Material, mentions: Counter[str], most: int) -> Material:
     """Material without clues that were asked about often enough: they are neither right nor wrong any more."""
     def fresh(clues: Sequence[Clue]) -> list[Clue]:
-        return [clue for clue in clues if mentions[clue.clue_id or clue.text] < most]
+        return [clue for clue in clues if mentions[phrase(clue)] < most]
 
-    return replace(
-        material, clues=fresh(material.clues), actions=fresh(material.actions), absent=fresh(material.absent))
+    counted = {count: [text for text in texts if mentions[text] < most] for count, texts in material.counted.items()}
+    return replace(material, clues=fresh(material.clues), actions=fresh(material.actions),
+                   absent=fresh(material.absent), counted=counted)
 
 
 class _Desk:
