@@ -69,6 +69,12 @@ def python() -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             venv.create(folder, with_pip=True)
             subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", PINS], check=True)
+            # PyPI's torchvision is built for CUDA and breaks `import transformers` beside a torch for CPUs.
+            subprocess.run([folder / "bin" / "python", "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision"],
+                           check=True)
+            # lmms-eval asks for an older PyAV than our reader needs.
+            subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "av>=16"],
+                           check=True)
             (folder / MARK).touch()
     return folder / "bin" / "python"
 
@@ -122,7 +128,8 @@ def lmms_eval(python: Path, ours: Path, model: Path, folder: Path) -> dict[str, 
     ran = subprocess.run(
         [python, "-m", "lmms_eval", "--model", "video_xl", "--model_args",
          f"pretrained={model},ratio=4,frames=10", "--tasks", "generated_films", "--include_path", folder,
-         "--batch_size", "1", "--device", "cpu", "--log_samples", "--output_path", folder / "out"],
+         "--batch_size", "1", "--device", "cpu", "--log_samples", "--verbosity", "DEBUG",
+         "--output_path", folder / "out"],
         env=os.environ | {"PYTHONPATH": str(ours), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
                           "HF_HOME": str(folder / "hf"), "PYTHONNOUSERSITE": "1"},
         capture_output=True, text=True, timeout=900, check=False, cwd=folder)

@@ -17,8 +17,8 @@ from model.evaluation.task import AnswerRow, Figure, Score, Task
 from model.evaluation.viewing import VideoStretch
 
 OPEN_SOURCE = (
-    f"{SOURCE} Scoring needs WordNet 3.0's dictionary files in wordnet/ (data.noun, index.noun ..., as in nltk's "
-    "package `wordnet`) and stopwords.csv of the authors' repository NExT-OE.")
+    f"{SOURCE} Scoring needs nltk's package `wordnet` in nltk_data/corpora/wordnet/ (data.noun ...) and stopwords.csv "
+    "of the authors' repository NExT-OE.")
 _FIELDS = ("video", "question", "answer", "qid", "type")
 _BY_EQUALITY = ("DB", "DC")
 _MOST_TOKENS = 32
@@ -31,7 +31,7 @@ class NextQaOpen(Task):
     def questions(self, data: Path) -> list[Question]:
         """See `Task.questions`."""
         rows = read_rows(find_file(self, data, "OE/test-00000-of-00001.parquet", "OE/test.csv"), _FIELDS)
-        for name in ("wordnet/data.noun", "stopwords.csv"):
+        for name in ("nltk_data/corpora/wordnet/data.noun", "stopwords.csv"):
             find_file(self, data, name)
         return [self._question(data / self.folder, row) for row in rows]
 
@@ -63,7 +63,7 @@ class NextQaOpen(Task):
 @cache
 def _wups(folder: Path) -> Wups:
     """WordNet takes seconds to read, and every answer needs it."""
-    return Wups(folder / "wordnet", folder / "stopwords.csv")
+    return Wups(folder / "nltk_data", folder / "stopwords.csv")
 
 
 TASKS: list[Task] = [NextQaOpen("nextqa-oe", "NExTQA", OPEN_SOURCE, POLICY)]

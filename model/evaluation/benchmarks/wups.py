@@ -22,19 +22,21 @@ class Wups:
     """Compares answers.
 
     Args:
-        wordnet: folder of WordNet's dictionary files (data.noun, index.noun ...).
+        nltk_data: folder that nltk's package `wordnet` was unpacked to, as corpora/wordnet/data.noun ...
         stopwords: a file with one word a line; they are left out.
 
     Raises:
         MissingDataError: nltk or one of the files is not there.
     """
 
-    def __init__(self, wordnet: Path, stopwords: Path) -> None:
+    def __init__(self, nltk_data: Path, stopwords: Path) -> None:
         try:
+            import nltk
             from nltk.corpus.reader.wordnet import WordNetCorpusReader
         except ModuleNotFoundError as error:
             raise MissingDataError("WUPS needs nltk: pip install 'video-xl[wups]'") from error
-        self._net: Any = WordNetCorpusReader(str(wordnet), None)
+        nltk.data.path.append(str(nltk_data))  # nltk reads nothing outside the folders it is told of
+        self._net: Any = WordNetCorpusReader(str(nltk_data / "corpora" / "wordnet"), None)
         self._stopwords = frozenset(stopwords.read_text(encoding="utf-8").split())
         self._likeness = lru_cache(1 << 16)(self._uncached_likeness)
 

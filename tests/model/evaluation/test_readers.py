@@ -45,7 +45,7 @@ def test_what_is_missing_is_named_with_its_source(name: str, tmp_path: Path) -> 
     assert TASKS[name].source in str(caught.value)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "nextqa-oe"])  # it has a file of tests of its own
 def test_every_question_can_be_put(name: str, data: Path) -> None:
     for question in asked(name, data).values():
         assert question.words([0.0, 1.0])
