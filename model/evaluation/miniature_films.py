@@ -51,19 +51,6 @@ LOOKS: dict[str, Look] = {told((colour, shape)): (colour, shape) for colour in C
 """Which look each sentence speaks of."""
 
 
-DESCRIBE = ("Describe what is to be seen in this part of the video.", "What happens in this video? Describe it.")
-
-
-def colour_asked(look: Look) -> tuple[str, str]:
-    """Question and answer: the colour of a shape."""
-    return f"What colour is the {look[1]}?", f"{look[0].capitalize()}."
-
-
-def shape_asked(look: Look) -> tuple[str, str]:
-    """Question and answer: the shape of a colour."""
-    return f"Which shape is {look[0]}?", f"{look[1].capitalize()}."
-
-
 def film_script(seed: int, seconds: int) -> Script:
     """The script of one film.
 
@@ -151,13 +138,12 @@ def write_films(folder: Path, seeds: Sequence[int], seconds: int) -> Path:
 
 
 def write_stills(folder: Path, count: int, seed: int) -> Path:
-    """Write single frames of events as pictures under `folder`/stills, as small as a model of this size sees them; of
-    each is asked, in the words that films are asked in, what it shows, or of what shape or colour that is.
+    """Write single frames of events as pictures under `folder`/stills, as small as a model of this size sees them.
 
     Returns:
-        A list of conversations about images as `import-instructions` reads it.
+        A list of image-caption pairs as `import-instructions` reads it.
     """
-    rng, asking, stills, records = Random(seed), Random(seed), folder / "stills", []
+    rng, stills, records = Random(seed), folder / "stills", []
     stills.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         look = rng.choice(COLOURS), rng.choice(SHAPES)
@@ -165,10 +151,7 @@ def write_stills(folder: Path, count: int, seed: int) -> Path:
         frames = list(draw(Script(float(CLIP_S), SIDE, SIDE, FPS, (scene,), (event,))))
         picture = Image.fromarray(rng.choice(frames)).resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX)
         picture.save(stills / f"{number:06d}.jpg", quality=90, subsampling=0)
-        question, answer = asking.choice((
-            (asking.choice(DESCRIBE), told(look)), shape_asked(look), shape_asked(look), colour_asked(look)))
-        turns = [{"from": "human", "value": f"<image>\n{question}"}, {"from": "gpt", "value": answer}]
-        records.append({"image": f"{number:06d}.jpg", "conversations": turns})
+        records.append({"image": f"{number:06d}.jpg", "caption": told(look)})
     path = folder / "stills.json"
     path.write_text(json.dumps(records))
     return path

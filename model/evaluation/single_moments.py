@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.evaluation.miniature_films import CLIP_S, DESCRIBE, LOOKS, Look, colour_asked, shape_asked, told
+from model.evaluation.miniature_films import CLIP_S, LOOKS, Look, told
 from model.training.shard_files import open_table, table_files
 from schemas.tables import with_footer
 from schemas.uniform_frames import smallest_budget
@@ -35,6 +35,7 @@ and the captions of clips, are the data set `moments-of-parts`.
 """
 _SEEN = ("Which of these moments is to be seen in the video?", "Which of the moments below does the video show?",
          "One of these moments happens in the video. Which?")
+_DESCRIBE = ("Describe what is to be seen in this part of the video.", "What happens in this video? Describe it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,15 @@ def _samples(
         for moment in inside:
             colour, shape = moment.look
             if times[shape] == 1:
-                yield _sample(span, moment, "find_colour", *colour_asked(moment.look))
+                yield _sample(span, moment, "find_colour", f"What colour is the {shape}?", f"{colour.capitalize()}.")
             if times[colour] == 1:
-                yield _sample(span, moment, "find_shape", *shape_asked(moment.look))
+                yield _sample(span, moment, "find_shape", f"Which shape is {colour}?", f"{shape.capitalize()}.")
             if end_s - start_s >= span_seconds:
                 yield _which_is_seen(span, moment, inside, rng)
     for moment in moments if describe else ():
         rng = Random(f"{video['video_id']} {moment.start_s}")
         span = video, moment.start_s, moment.end_s, PARTS_DATASET
-        yield _sample(span, moment, "describe_moment", rng.choice(DESCRIBE), told(moment.look))
+        yield _sample(span, moment, "describe_moment", rng.choice(_DESCRIBE), told(moment.look))
 
 
 def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: Random) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoTokenizer, CLIPVisionConfig, Qwen2Config, Qwen2ForCausalLM
 
 from model.configuration import VideoXLConfig
@@ -82,9 +81,6 @@ def initial_model(choices: TrainChoices, processor: VideoXLProcessor) -> VideoXL
     torch.manual_seed(choices.seed)
     if choices.init == "scratch":
         model = VideoXLForConditionalGeneration(scratch_config(choices.sizes, processor.media_token_id + 1))
-        if not model.config.tie_word_embeddings:
-            # As large as what a norm lets through: beside smaller words the first layer's outputs are all there is.
-            nn.init.normal_(model.get_input_embeddings().weight)
     elif choices.init == "parts":
         model = _joined(config, Path(choices.language_model), Path(choices.vision_tower))
     else:
