@@ -106,8 +106,8 @@ def test_pictures_are_known_in_another_file_and_as_a_part(tmp_path: Path) -> Non
 
 
 def test_pictures_are_known_without_their_edges_with_bars_and_mirrored(tmp_path: Path) -> None:
-    _draw(tmp_path / "film.mp4", "mandelbrot=size=320x180:rate=8", 40)
-    _draw(tmp_path / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 40)
+    _draw(tmp_path / "film.mp4", "mandelbrot=size=320x180:rate=8", 24)
+    _draw(tmp_path / "other.mp4", "mandelbrot=size=320x180:rate=8:start_x=-0.1:start_y=-0.9", 24)
     changes = {"cropped": "crop=iw*0.88:ih*0.88", "barred": "pad=iw:ih*1.34:0:(oh-ih)/2", "mirrored": "hflip"}
     for name, change in changes.items():
         _ffmpeg("-i", tmp_path / "film.mp4", "-vf", change, tmp_path / f"{name}.mp4")
