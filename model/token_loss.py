@@ -88,6 +88,6 @@ def check_labels(labels: Tensor | None, input_ids: Tensor, some_logits: bool) ->
             f"labels have the shape {list(labels.shape)}, input_ids {list(input_ids.shape)}: make them one"
         )
     if some_logits:
-        raise ValueError("labels need every logit: leave logits_to_keep and logits_at out")
+        raise ValueError("labels need every logit: leave logits_to_keep out, and logits_at")
     if (labels[:, 1:] == IGNORED_LABEL).all():
         raise ValueError(f"no token is labelled: put ids where the labels are {IGNORED_LABEL} now")
