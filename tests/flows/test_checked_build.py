@@ -88,7 +88,7 @@ def test_needles_change_no_row_of_the_videos(checked: Checked, tmp_path: Path) -
     same = {name: data for name, data in planted.items() if "calibration" not in name and "rejected" not in name}
     assert plain.keys() - {"data/rejected/train-00000.parquet"} == same.keys()
     assert {name: data for name, data in plain.items() if "rejected" not in name} == same
-    refused = build_vico(checked.sources, "--out", tmp_path / "out", "--calibrate", "0.02")
+    refused = build_vico(checked.sources, "--out", tmp_path / "refused", "--calibrate", "0.02")
     assert refused.returncode == 2
 
 
