@@ -18,7 +18,7 @@ from torch.distributed.run import get_args_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-OF_OTHERS = {".", "cd", "duckdb", "export", "pip", "prefect"}
+OF_OTHERS = {".", "cd", "duckdb", "export", "lmms-eval", "pip", "prefect"}
 """Programs that are not ours; Prefect's are run by the tests of the deployment."""
 _MODULES_OF_OTHERS = {"venv", "pytest", "pip"}
 _SHELL = ("", "bash", "sh", "shell", "console")
@@ -159,48 +159,67 @@ def script(name: str) -> Callable[[], object]:
     return getattr(importlib.import_module(module), function)
 
 
-def check(command: Command) -> None:
+def check(command: Command) -> set[str]:
     """Hold a command against the parser that it is for.
+
+    Returns:
+        The flags that one of our commands takes; none for those of others.
 
     Raises:
         WrongDocsError: it cannot be typed like this; with its place.
     """
     try:
-        _check(*command.words)
+        return _check(*command.words)
     except WrongDocsError as wrong:
         raise WrongDocsError(f"{command.at}: {shlex.join(command.words)}: {wrong}") from None
 
 
-def _check(name: str, *arguments: str) -> None:
+def _check(name: str, *arguments: str) -> set[str]:
     if name in _SCRIPTS:
-        parser_of(script(name), arguments)
-    elif name in ("python", "python3"):
-        _check_python(*arguments)
-    elif name == "torchrun":
+        return _flags(parser_of(script(name), arguments))
+    if name in ("python", "python3"):
+        return _check_python(*arguments)
+    if name == "torchrun":
         called = get_args_parser().parse_args(arguments)
-        _check(called.training_script, *called.training_script_args)
-    elif name == "make":
+        return _check(called.training_script, *called.training_script_args)
+    if name == "make":
         done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise WrongDocsError(done.stderr.strip())
     elif name not in OF_OTHERS:
         raise WrongDocsError("no command that is known; a block that is none is to be marked as text")
+    return set()
 
 
-def _check_python(first: str, *arguments: str) -> None:
+def _check_python(first: str, *arguments: str) -> set[str]:
     if first == "-m":
         module, *rest = arguments
         if module.split(".")[0] in _MODULES_OF_OTHERS:
-            return
+            return set()
         if importlib.util.find_spec(module) is None:
             raise WrongDocsError("there is no such module")
-        parser_of(lambda: runpy.run_module(module, run_name="__main__"), rest)
-        return
+        return _flags(parser_of(lambda: runpy.run_module(module, run_name="__main__"), rest))
     program = ROOT / first
     if not program.is_file():
         raise WrongDocsError("there is no such file")
-    if "ArgumentParser(" in program.read_text():
-        parser_of(lambda: runpy.run_path(str(program), run_name="__main__"), arguments)
+    if "ArgumentParser(" not in program.read_text():
+        return set()
+    with _importing_from(program.parent):
+        return _flags(parser_of(lambda: runpy.run_path(str(program), run_name="__main__"), arguments))
+
+
+@contextlib.contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """As Python does with the folder of a program that it runs."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _flags(parser: argparse.ArgumentParser) -> set[str]:
+    return set(parser._option_string_actions)
 
 
 def flags_of_our_commands() -> set[str]:
@@ -215,7 +234,7 @@ def flags_of_our_commands() -> set[str]:
 def flags_of(name: str) -> set[str]:
     """Every flag that one of our commands takes, in any of its ways."""
     return {flag for arguments in _WAYS.get(name, [_ARGUMENTS.get(name, [])])
-            for flag in parser_of(script(name), arguments)._option_string_actions}
+            for flag in _flags(parser_of(script(name), arguments))}
 
 
 _WAYS = {"build-vico": [[], ["--plan"], ["--status", "DIR"], ["--explain", "DIR"]]}

@@ -30,7 +30,7 @@ from tests.documented_commands import (
     flags_of_our_commands,
 )
 
-FLAGS_OF_OTHERS = {"--index-url", "--max-model-len", "--param"}
+FLAGS_OF_OTHERS = {"--index-url", "--max-model-len", "--no-deps", "--num-cpus", "--param"}
 """Flags on the pages that are those of other programs."""
 
 RUNS: dict[str, set[str]] = {
@@ -80,7 +80,7 @@ def test_commands_that_take_long_can_tell_of_it_in_json(name: str) -> None:
 
 @page
 def test_every_flag_that_is_named_exists(page: Path) -> None:
-    known = flags_of_our_commands() | FLAGS_OF_OTHERS
+    known = flags_of_our_commands().union(FLAGS_OF_OTHERS, *map(check, commands_of(page)))
     assert [f"{page.name}:{line}: {flag}" for line, flag in flags_named_on(page) if flag not in known] == []
 
 
