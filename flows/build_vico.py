@@ -41,7 +41,7 @@ from pipeline.killable_worker import WorkerPool
 from pipeline.llm_client import ServerRefusesError, ServersDownError
 from pipeline.no_room import is_no_room
 from pipeline.output_lock import only_run
-from pipeline.output_place import OutputPlace, catch_up, place_of
+from pipeline.output_place import OutputPlace, catch_up, fault_of_clip_files, place_of
 from pipeline.playlists import sources_in
 from pipeline.publish import commit
 from pipeline.record_files import read_records
@@ -100,7 +100,8 @@ class SourcesFound:
 
 
 class WrongSetupError(Exception):
-    """A model server refuses everything: wrong key, wrong model, wrong limits. Finished stages are kept."""
+    """A model server refuses everything: wrong key, wrong model, wrong limits; or the output cannot hold what was asked
+    for. Finished stages are kept."""
 
 
 class BuildFailedError(Exception):
@@ -140,13 +141,15 @@ def build_vico(
         ExclusionListError: a list of test videos cannot be used; nothing was done.
         BucketsFixedError: the output has another number of shards; nothing was done.
         OutputInUseError: another build works on the output.
-        WrongSetupError: a model server refuses everything.
+        WrongSetupError: a model server refuses everything, or clip files were asked for in an object store.
         BuildFailedError: a fault of ours; run it again to go on.
         NoSuchStoreError: the object store does not answer, or does not let us in.
         CommitLostError: another build published in the object store meanwhile; run it again to go on.
     """
     config = config or BuildConfig()
     place = place_of(out, config.scratch)
+    if fault := fault_of_clip_files(config, out):
+        raise WrongSetupError(fault)
     target = place.folder
     named = find_sources(sources) if sources else []
     with only_run(target), ctrl_c_stops() as stopping, ExitStack() as running:

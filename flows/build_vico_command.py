@@ -118,6 +118,7 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
     from pipeline.exclusion import ExclusionListError, load_exclusion
     from pipeline.fetch_choices import FetchChoiceError, check_fetch_choices
     from pipeline.output_lock import OutputInUseError, only_run
+    from pipeline.output_place import fault_of_clip_files
     from pipeline.sources import SourceError, find_sources
 
     out = _folder(choices)
@@ -135,14 +136,15 @@ def _wrong_call(choices: BuildVicoChoices) -> str | None:
             answers_in(Path(folder))
         with only_run(out):
             pass
-        if choices.ray:
-            return _wrong_cluster(choices.ray)
+        fault = fault_of_clip_files(choices, choices.out)
+        if choices.ray and not fault:
+            fault = _wrong_cluster(choices.ray)
     except (SourceError, CaptionFileError, ExclusionListError, FetchChoiceError, AnswersMissingError,
             BucketsFixedError, OutputInUseError) as error:
         return str(error)
     except OSError as error:
         return f"--out {choices.out}: {error.strerror}"
-    return None
+    return fault
 
 
 def _wrong_cluster(address: str) -> str | None:

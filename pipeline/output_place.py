@@ -10,6 +10,7 @@ from pipeline.object_work_store import ObjectWorkStore
 from pipeline.publish import bring_state
 from pipeline.shared_files import FolderFiles, ObjectFiles, SharedFiles, is_object_address
 from pipeline.work_store import WorkStore, key_of
+from schemas.build_config import BuildConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,19 @@ def place_of(out: str, scratch: str | None) -> OutputPlace:
     Raises:
         NoSuchStoreError: no such object store can be used.
     """
-    own = _own_folder(scratch) / key_of(out.rstrip("/") if is_object_address(out) else os.path.realpath(out))
+    # A path may hold any bytes.
+    name = os.fsencode(out.rstrip("/") if is_object_address(out) else os.path.realpath(out)).hex()
+    own = _own_folder(scratch) / key_of(name)
     if is_object_address(out):
         return OutputPlace(out, own, own, ObjectFiles(out))
     return OutputPlace(out, Path(out), own, None)
+
+
+def fault_of_clip_files(config: BuildConfig, out: str) -> str | None:
+    """Why `--keep-clips` cannot be had: its files are links into the products of a folder."""
+    if config.keep_clips and is_object_address(out):
+        return f"--keep-clips writes files into a folder, and {out} is an object store"
+    return None
 
 
 def catch_up(place: OutputPlace) -> None:

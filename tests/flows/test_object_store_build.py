@@ -54,6 +54,8 @@ def test_a_data_set_grows_from_another_machine(build: Builder, tmp_path: Path) -
 @pytest.mark.parametrize(("arguments", "said"), [
     (("--out", "s3://no-such-bucket/set"), "no-such-bucket"),
     (("--out", "nosuch://bucket/set"), "nosuch"),
+    (("--out", "s3://no-such-bucket/set", "--keep-clips"), "no-such-bucket"),
+    (("--out", "memory://set", "--keep-clips"), "writes files into a folder"),
     (("--out", "out", "--ray", "127.0.0.1:1"), "nobody answers there"),
     (("--out", "out", "--ray", "head"), "host:port"),
     (("--out", "out", "--ray", "127.0.0.1:1", "--max-tokens", "5"), "ray"),
