@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,9 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPy
         try:
             return asked.result()
         except KeyboardInterrupt:
-            connection.interrupt()
+            while not asked.done():  # a query that has not begun yet does not notice
+                connection.interrupt()
+                wait([asked], timeout=0.1)
             raise
 
 

@@ -3,19 +3,15 @@
 Its environment (2 GB, some minutes) is made once for its pins and kept in VIDEO_XL_CACHE, else ~/.cache/video-xl.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
 
-from flows.vllm_environment import cache_folder
+from flows.pinned_environment import pinned_python
 from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.question import Question
 from model.evaluation.viewing import VideoStretch
@@ -27,7 +23,6 @@ from tests.model.tiny_models import byte_tokenizer, tiny_model
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / "requirements" / "lmms-eval.txt"
-MARK = "installed"
 TASK = """
 task: generated_films
 dataset_path: json
@@ -60,35 +55,21 @@ def said(doc, results):
 @pytest.fixture(scope="session")
 def python() -> Path:
     """An interpreter with lmms-eval."""
-    name = hashlib.sha256(PINS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache_folder() / f"lmms-eval-{name}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        if not (folder / MARK).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            venv.create(folder, with_pip=True)
-            subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", PINS], check=True)
-            # PyPI's torchvision is built for CUDA and breaks `import transformers` beside a torch for CPUs.
-            subprocess.run([folder / "bin" / "python", "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision"],
-                           check=True)
-            # lmms-eval asks for an older PyAV than our reader needs.
-            subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "av>=16"],
-                           check=True)
-            (folder / MARK).touch()
-    return folder / "bin" / "python"
+    # PyPI's torchvision is built for CUDA and breaks `import transformers` beside a torch for CPUs.
+    return pinned_python("lmms-eval", PINS, unwanted=["torchvision"])
 
 
 @pytest.fixture(scope="session")
 def ours(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our package as it is installed, entry points and all, without what it needs."""
+    """Our package as it is installed, entry points and all; of what it needs only PyAV, where lmms-eval's is too old."""
     copy, target = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("installed")
     for part in ("model", "pipeline", "schemas", "flows"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / file, copy)
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", target, copy],
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", target, copy,
+         "av>=16"],
         check=True)
     return target
 
