@@ -61,7 +61,7 @@ def python() -> Path:
 
 @pytest.fixture(scope="session")
 def ours(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our package as it is installed, entry points and all; of what it needs only PyAV, where lmms-eval's is too old."""
+    """Our package as it is installed, entry points and all; of what it needs only PyAV: lmms-eval's is too old."""
     copy, target = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("installed")
     for part in ("model", "pipeline", "schemas", "flows"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
