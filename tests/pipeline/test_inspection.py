@@ -67,7 +67,7 @@ def test_a_word_that_is_no_table_swallows_nothing_and_exit_ends(sample_build: Pa
 def test_ctrl_c_drops_the_query_and_not_the_shell(sample_build: Path) -> None:
     reader, terminal = pty.openpty()
     shell = subprocess.Popen([INSPECT, sample_build], stdin=terminal, stdout=terminal, stderr=terminal,
-                             start_new_session=True, env=os.environ | {"TERM": "dumb"})
+                             start_new_session=True, env=os.environ | {"TERM": "dumb"}, preexec_fn=_hear_ctrl_c)
     try:
         _read_until(reader, b"vico> ")
         os.write(reader, b"SELECT sum(range) FROM range(1000000000000);\n")
@@ -83,6 +83,11 @@ def test_ctrl_c_drops_the_query_and_not_the_shell(sample_build: Path) -> None:
         shell.wait()
         os.close(reader)
         os.close(terminal)
+
+
+def _hear_ctrl_c() -> None:
+    """As in a terminal, also where the tests themselves run in the background and have SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _read_until(reader: int, end: bytes) -> bytes:
