@@ -6,6 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
 
+from schemas.faults import faults_in
+
 Shape = TypeVar("Shape", bound=BaseModel)
 _FAULTS_SAID = 3
 
@@ -41,5 +43,4 @@ def read_answer(text: str, shape: type[Shape]) -> Shape:
     try:
         return shape.model_validate(values)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'answer'}: {fault['msg']}" for fault in error.errors()]
-        raise UnusableAnswerError("; ".join(faults[:_FAULTS_SAID])) from error
+        raise UnusableAnswerError("; ".join(faults_in(error, "answer")[:_FAULTS_SAID])) from error

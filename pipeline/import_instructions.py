@@ -29,6 +29,7 @@ from pipeline.output_lock import OutputInUseError, only_run
 from pipeline.progress import StageProgress
 from pipeline.work_store import WorkStore
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.faults import faults_in
 from schemas.import_config import ImportConfig
 
 DONE, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 2, 3, 4
@@ -51,8 +52,7 @@ def run(argv: Sequence[str]) -> int:
         with StageProgress(["records", "tables"], config.log_json) as progress:
             manifest, rejected = import_instructions(config, progress)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        return _complain(console, "; ".join(faults), WRONG_CALL)
+        return _complain(console, "; ".join(faults_in(error, "choices")), WRONG_CALL)
     except (ChoiceFileError, RecordsError, MediaChangedError, OutputInUseError, NotADirectoryError) as error:
         return _complain(console, str(error), WRONG_CALL)
     except KeyboardInterrupt:

@@ -36,6 +36,7 @@ from model.evaluation.vst_answerer import VstAnswerer
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.faults import faults_in
 
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
@@ -59,8 +60,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         choices = read_command_line(argv)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, fault['loc'])) or 'choices'}: {fault['msg']}" for fault in error.errors()]
-        return _complain("\n".join(lines), WRONG_CALL)
+        return _complain("\n".join(faults_in(error, "choices")), WRONG_CALL)
     except (ChoiceFileError, json.JSONDecodeError) as error:
         return _complain(str(error), WRONG_CALL)
     transformers_logging.set_verbosity_error()

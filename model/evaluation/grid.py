@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model.training.mixture import MixtureSource
+from schemas.faults import faults_in
 
 GRIDS = Path(__file__).parent / "grids"
 
@@ -160,5 +161,4 @@ def read_grid(name: str) -> Grid:
         bundled = ", ".join(sorted(file.stem for file in GRIDS.glob("*.yaml")))
         raise GridError(f"grid {name}: {error}; the package brings: {bundled}") from error
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise GridError("\n  - ".join([f"grid {name}:", *faults])) from error
+        raise GridError("\n  - ".join([f"grid {name}:", *faults_in(error, "grid")])) from error

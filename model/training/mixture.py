@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.faults import faults_in
+
 BUNDLED = Path(__file__).parent / "mixtures"
 
 TrainingStage = Literal["align", "tune"]
@@ -94,8 +96,7 @@ def read_mixture(name: str, shards: list[str]) -> Mixture:
     try:
         mixture = Mixture.model_validate(values)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise MixtureError("\n  - ".join([f"mixture {name}:", *faults])) from error
+        raise MixtureError("\n  - ".join([f"mixture {name}:", *faults_in(error, "mixture")])) from error
     sources = [
         source if source.shards is None
         else source.model_copy(update={"shards": [str(path.parent / folder) for folder in source.shards]})

@@ -32,6 +32,7 @@ from model.training.shard_texts import shard_texts
 from model.training.train import Outcome, StepCountError, run_length, train
 from model.training.train_choices import CONFIGS, TrainChoices
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.faults import faults_in
 
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
@@ -53,8 +54,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         choices = read_command_line(argv)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, fault['loc'])) or 'choices'}: {fault['msg']}" for fault in error.errors()]
-        return _complain("\n".join(lines), WRONG_CALL)
+        return _complain("\n".join(faults_in(error, "choices")), WRONG_CALL)
     except (ChoiceFileError, json.JSONDecodeError) as error:
         return _complain(str(error), WRONG_CALL)
     transformers_logging.set_verbosity_error()

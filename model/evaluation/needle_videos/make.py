@@ -26,6 +26,7 @@ from model.evaluation.needle_videos.needle_film import write_needle_film
 from model.evaluation.needle_videos.needle_plan import KINDS, LETTERS, NeedlePlan, TooShortError, plan_needles, tries
 from pipeline import decode
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.faults import faults_in
 
 DONE, WRONG_CALL, NOTHING_MADE = 0, 2, 3
 FOLDER, QUESTIONS, SETTINGS = "VNBench", "VNBench-main-4try.json", "settings.json"
@@ -153,8 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices = read_choices(MakeChoices, parser, sys.argv[1:] if argv is None else argv, os.environ)
         videos, problems = make(choices)
     except ValidationError as error:
-        for fault in error.errors():
-            print(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", file=sys.stderr)
+        print("\n".join(faults_in(error, "choices")), file=sys.stderr)
         return WRONG_CALL
     except (ChoiceFileError, OtherSettingsError) as error:
         print(error, file=sys.stderr)

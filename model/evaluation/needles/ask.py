@@ -38,6 +38,7 @@ from model.fingerprint import fingerprint
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from pipeline.decode import UnreadableVideoError
 from schemas.choices import ChoiceFileError, read_choices
+from schemas.faults import faults_in
 
 DONE, WRONG_CALL, STOPPED = 0, 2, 4
 PUBLISHED_LENGTHS = [1, 187, 373, 559, 745, 931, 1118, 1304, 1490, 1676, 1862, 2048]
@@ -91,8 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         choices = _read_command_line(sys.argv[1:] if argv is None else argv)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, fault['loc'])) or 'choices'}: {fault['msg']}" for fault in error.errors()]
-        return _complain("\n".join(lines), WRONG_CALL)
+        return _complain("\n".join(faults_in(error, "choices")), WRONG_CALL)
     except ChoiceFileError as error:
         return _complain(str(error), WRONG_CALL)
     transformers_logging.set_verbosity_error()
