@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.questions import Frames, Subject
+from pipeline.question_desk import Frames, Subject
 from schemas.records import Caption, Clip, Clue, KeyEvent, Measures
 
 CLIP_S = 14.0

@@ -1,9 +1,10 @@
 """Every kind of question about the clues of a span, by name; `describe` is made of runs of clips instead."""
 
 from pipeline.kinds.changes import look_changed, place_changed
+from pipeline.kinds.continuations import say_what_follows
 from pipeline.kinds.counts import how_often, never_happens
 from pipeline.kinds.draft import Kind
-from pipeline.kinds.neighbours import came_before, came_next, say_what_follows, what_follows
+from pipeline.kinds.neighbours import came_before, came_next, what_follows
 from pipeline.kinds.orders import order_actions, order_events, storyline
 from pipeline.kinds.places import first_or_last, when, which_minute
 

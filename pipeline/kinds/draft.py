@@ -56,6 +56,8 @@ class Material:
     """What people do in the span, as clues of kind 'action' without an id, under the rule of `clues`."""
     counted: Mapping[int, Sequence[str]] = field(default_factory=dict)
     """Events of the span by how often they happen, where that is known."""
+    followed: Mapping[str, str] = field(default_factory=dict)
+    """What is newly said of the clip after a clue, by its id, where it may be asked how the video goes on."""
     before: NearDuplicates = field(default_factory=NearDuplicates)
     """What was asked of the video before."""
 

@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.kinds.draft import Draft, Material, choice_draft, evidence_of, one_of, phrase, phrases
+from pipeline.kinds.draft import Draft, Material, choice_draft, one_of, phrase, phrases
 from pipeline.options import are_alike, shares_alike, stems, tempting_set
 from schemas.records import Clue
 
 _MOST, _FEWEST = 4, 3
 _OPEN_SHARE = 0.25
 _DRAWS = 12
-_LOOKED_AT = 24
-"""Most moments that are looked at for one that shares so many words with what follows it."""
+_LOOKED_AT = 64
+"""Most moments and what follows them that are looked at for four that go together."""
 _TRIED = 8
 """Most clues that are tried between two options."""
 _NEXT = (
@@ -32,11 +32,6 @@ _FOLLOWS = (
     "Find the moment described here. Which of the moments below follows it soonest?",
     "Look for this moment in the video. What of the following is shown soonest after it?",
     "Find where the video shows this. With which of the moments below does it go on?",
-)
-_FOLLOWS_OPEN = (
-    "Find the moment described here, and describe what the video shows right after it.",
-    "Look for this moment in the video and say what follows it.",
-    "Find where the video shows this. How does it go on?",
 )
 
 
@@ -90,15 +85,12 @@ def _anchors(
 def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
     """Find a moment, and tell which of some moments, each of which directly follows some other, comes after it."""
     pairs = _direct_followers(material)
-    if len(pairs) < _MOST:
-        return None
     for _ in range(_DRAWS):
-        chosen = [pairs[i] for i in sorted(rng.choice(len(pairs), _MOST, replace=False).tolist())]
+        chosen = _strangers(pairs, rng)
+        if chosen is None:
+            return None
         clues = [clue for pair in chosen for clue in pair]
-        words = [stems(follower.text) for _, follower in chosen]
-        if (len({clue.clue_id for clue in clues}) == 2 * _MOST and are_alike([follower for _, follower in chosen])
-                and all(shares_alike(stems(anchor.text), words) for anchor, _ in chosen)
-                and not material.before.repeats("what_follows", phrases(clues))):
+        if not material.before.repeats("what_follows", phrases(clues)):
             break
     else:
         return None
@@ -109,41 +101,28 @@ def what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
         [anchor, *options], rng, about=phrases(clues))
 
 
-def say_what_follows(material: Material, rng: np.random.Generator) -> Draft | None:
-    """Find a moment, and describe the clip after it in words; the answer is what was newly said of that clip.
+def _strangers(
+    pairs: Sequence[tuple[Clue, Clue]], rng: np.random.Generator
+) -> list[tuple[Clue, Clue]] | None:
+    """Four pairs by time, of which none shares a word of its moment with what follows any; None when none were found.
 
-    What follows in a scene is most like what came before. So it is drawn first how many words the two are to share, as
-    a moment and any other clip do, and then a moment is looked for that has so many in common with what follows it.
+    A moment shares no word with what follows it itself: were it otherwise with the others, it would tell them apart.
     """
-    known = [(clue, said) for clue in material.clues if (said := _newly_said_after(clue, material))
-             and not material.before.repeats("say_what_follows", [phrase(clue)], each=True)]
-    if not known:
-        return None
-    wanted = _words_shared_with_any_clip(one_of(rng, known)[0], material, rng)
-    for place in rng.permutation(len(known)).tolist()[:_LOOKED_AT]:
-        anchor, answer = known[place]
-        if len(stems(anchor.text) & stems(answer)) == wanted:
-            return Draft(
-                kind="say_what_follows", question=f"{one_of(rng, _FOLLOWS_OPEN)}\n{phrase(anchor)}", is_open=True,
-                answer=answer, mentioned=(anchor,), about=(phrase(anchor),), about_each=True,
-                evidence=(*evidence_of([anchor]), (None, anchor.clip_indexes[-1] + 1)))
+    chosen: list[tuple[Clue, Clue]] = []
+    for place in rng.permutation(len(pairs))[:_LOOKED_AT].tolist():
+        if are_alike([follower for _, follower in (*chosen, pairs[place])]) \
+                and all(_share_nothing(pairs[place], other) for other in chosen):
+            chosen.append(pairs[place])
+        if len(chosen) == _MOST:
+            return sorted(chosen, key=lambda pair: pair[0].start_s)
     return None
 
 
-def _words_shared_with_any_clip(clue: Clue, material: Material, rng: np.random.Generator) -> int:
-    """How many words a moment shares with what is said of a clip that is not its own, drawn from the whole video."""
-    others = [index for index in sorted(material.captions) if index not in clue.clip_indexes]
-    return len(stems(clue.text) & stems(material.captions[one_of(rng, others)].caption)) if others else 0
-
-
-def _newly_said_after(clue: Clue, material: Material) -> str:
-    """What is said of the clip after a clue and was not said of the clue's own; empty where there is none."""
-    following = clue.clip_indexes[-1] + 1
-    if following > material.span.last_clip or following not in material.captions:
-        return ""
-    said = {sentence for index in clue.clip_indexes for sentence in material.captions[index].sentences}
-    fresh = [sentence for sentence in material.captions[following].sentences if sentence not in said]
-    return " ".join(" ".join(fresh).split())
+def _share_nothing(one: tuple[Clue, Clue], other: tuple[Clue, Clue]) -> bool:
+    """Whether two pairs have no clue in common, and neither moment a word with what follows the other."""
+    words = [[stems(clue.text) for clue in pair] for pair in (one, other)]
+    return (not {clue.clue_id for clue in one} & {clue.clue_id for clue in other}
+            and not words[0][0] & words[1][1] and not words[1][0] & words[0][1])
 
 
 def _direct_followers(material: Material) -> list[tuple[Clue, Clue]]:

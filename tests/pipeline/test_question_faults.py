@@ -15,7 +15,8 @@ from pipeline.kinds.all_kinds import KINDS
 from pipeline.kinds.draft import Material
 from pipeline.near_duplicates import NearDuplicates
 from pipeline.options import apart
-from pipeline.questions import Asked, Frames, Subject, ask_about
+from pipeline.question_desk import Asked, Frames, Subject
+from pipeline.questions import ask_about
 from pipeline.sentences import split_sentences
 from pipeline.spans import Span
 from pipeline.wording_check import wording_fault
