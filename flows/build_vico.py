@@ -47,10 +47,11 @@ from pipeline.publish import commit
 from pipeline.record_files import read_records
 from pipeline.remaking import drop_from_stage, drop_videos
 from pipeline.report.refresh import refresh_page
-from pipeline.served_models import ServedModels, StoppedError
+from pipeline.served_models import ServedModels
 from pipeline.shards import write_shards
 from pipeline.shared_run import Claims, Stop, ThreadClaims
 from pipeline.sources import find_sources
+from pipeline.stopped import StoppedError
 from pipeline.table_rows import VideoProducts
 from pipeline.video_stages import VideoRejectedError, Workshop
 from schemas.build_config import BuildConfig

@@ -10,7 +10,8 @@ from pipeline.answer_reading import UnusableAnswerError, read_answer
 from pipeline.blind_check import ASKED, BY_CHANCE, BlindQuestion, Guesses, shuffled_options
 from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
-from pipeline.served_models import Question, ServedModels
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import Question
 from schemas.build_config import BuildConfig
 
 PROMPT = "blind.v1"

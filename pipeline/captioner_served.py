@@ -19,7 +19,8 @@ from pipeline.decode_video import read_jpegs
 from pipeline.llm_client import Message, Part, Request
 from pipeline.prompt_files import load_prompt
 from pipeline.sentences import telling_words
-from pipeline.served_models import Question, Reply, ServedModels
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import Question, Reply
 from pipeline.subtitles import in_clip
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage

@@ -21,7 +21,8 @@ from pipeline.clue_orderer import Candidate, Proposal
 from pipeline.join_orders import join_orders
 from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
-from pipeline.served_models import REPAIR_BYTES, Question, Reply, ServedModels
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import REPAIR_BYTES, Question, Reply
 from pipeline.shuffled_order import SHUFFLED_PROMPT, is_chosen, shuffled_figures, shuffled_questions
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage

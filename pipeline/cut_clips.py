@@ -8,7 +8,8 @@ from pipeline.clip_files import ClipFileWriter
 from pipeline.decode import read_facts
 from pipeline.decode_video import DecodeSettings, painted_frames, plan_video
 from pipeline.killable_worker import Report
-from pipeline.needles import plan_needles
+from pipeline.needle_plan import plan_needles
+from pipeline.needles import Canvas
 from schemas.records import Source
 
 
@@ -25,7 +26,7 @@ def cut_clips(
     report(0.0)
     facts = read_facts(source.path)
     clips = plan_video(facts, settings).clips
-    needles = [] if needles_seed is None else plan_needles(clips, video_id, needles_seed)
+    needles = [] if needles_seed is None else plan_needles(clips, Canvas.of(facts), video_id, needles_seed)
     with ClipFileWriter(video_id, facts, clips, folder) as writer:
         for position, frame in painted_frames(report, source.path, facts, needles, threads):
             writer.take(position, frame)

@@ -31,7 +31,8 @@ from pipeline.decode import UnreadableVideoError, VideoFacts, read_facts, read_f
 from pipeline.frame_plan import ClipPlan, FramePlan, plan_frames
 from pipeline.killable_worker import Report
 from pipeline.looks import LOOKS, ClipLooks
-from pipeline.needles import Needle, NeedlePainter, PlannedNeedle, plan_needles
+from pipeline.needle_plan import plan_needles
+from pipeline.needles import Canvas, Needle, NeedlePainter, PlannedNeedle
 from pipeline.picture_encoder import Picture, PictureEncoder
 from pipeline.picture_hash import picture_hash
 from pipeline.record_files import write_records
@@ -80,7 +81,8 @@ def decode_video(
     report(0.0)
     facts = read_facts(source.path)
     plan = plan_video(facts, settings)
-    needles = [] if needles_seed is None else plan_needles(plan.clips, video_id, needles_seed)
+    needles = [] if needles_seed is None else plan_needles(
+        plan.clips, Canvas.of(facts), video_id, needles_seed)
     with ExitStack() as writing:
         run = writing.enter_context(_Pass(video_id, facts, plan, settings, folder))
         clip_files = None if clip_folder is None else writing.enter_context(
@@ -108,7 +110,7 @@ def painted_frames(
     report: Report, path: str, facts: VideoFacts, needles: list[PlannedNeedle], threads: int
 ) -> Iterator[tuple[int, av.VideoFrame]]:
     """Every intact frame with its position, needles in the place of those they stand on; reports as it goes."""
-    painter = NeedlePainter(needles, (facts.width, facts.height), facts.rotation)
+    painter = NeedlePainter(needles, Canvas.of(facts))
     report(0.0)
     for position, frame in read_frames(path, facts, threads):
         if position % _REPORT_EVERY == 0:

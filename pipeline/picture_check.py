@@ -21,7 +21,8 @@ from pipeline.jpeg import encode_jpeg
 from pipeline.likest_clips import LikestClips
 from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
-from pipeline.served_models import Question, Reply, ServedModels
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import Question, Reply
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
 from schemas.records import Caption, Clue

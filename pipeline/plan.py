@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.killable_worker import KillableWorker, Report, WorkerCrashedError, WorkerStalledError
-from pipeline.needles import needle_count
+from pipeline.needle_plan import needle_count
 from pipeline.plan_requests import RequestSizes, caption_tokens, requests_of
 from schemas.build_config import BuildConfig
 from schemas.records import Source

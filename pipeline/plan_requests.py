@@ -13,7 +13,7 @@ from pipeline.blind_check import ASKED
 from pipeline.chapters import plan_chapters
 from pipeline.prompt_files import load_prompt
 from pipeline.questions import most_with_options
-from pipeline.served_models import EMBEDDED_AT_ONCE
+from pipeline.served_embeddings import EMBEDDED_AT_ONCE
 from schemas.build_config import BuildConfig
 
 _BYTES_PER_TOKEN = 4.0

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.agreeing_order import chance_spread
 from pipeline.model_servers import prices
 from pipeline.record_files import read_records
-from pipeline.served_models import Usage
+from pipeline.served_questions import Usage
 from schemas.build_config import BuildConfig
 
 

@@ -6,14 +6,11 @@ each time. So a build from stored answers takes the same steps as the one that p
 """
 
 import asyncio
-import base64
 import contextlib
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,83 +18,27 @@ import numpy as np
 
 from pipeline.answer_reading import UnusableAnswerError
 from pipeline.answer_store import AnswerStore
-from pipeline.llm_client import (
-    Answer,
-    Budget,
-    BudgetSpentError,
-    GivenUpError,
-    LlmClient,
-    Message,
-    Request,
-    ServerRefusesError,
-)
+from pipeline.llm_client import Answer, Budget, BudgetSpentError, LlmClient, Request
 from pipeline.model_servers import Role, clients_of, server_pools
-from pipeline.prompt_files import load_prompt
+from pipeline.served_embeddings import ServedEmbeddings, embedding_key
+from pipeline.served_questions import (
+    REASONS,
+    REPAIRS,
+    Question,
+    Reply,
+    Tally,
+    answer_of,
+    complaint,
+    read_answer_of,
+    usage_of,
+)
 from pipeline.shared_answers import SharedAnswers
 from pipeline.shared_files import SharedFiles
 from pipeline.shared_run import Stop
+from pipeline.stopped import StoppedError
 from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
-
-REPAIRS = 2
-"""How often a model is told what is wrong with its answer."""
-REPAIR_BYTES = 1500
-"""Most bytes, and so most tokens, that telling it adds to a request."""
-_REPEATED_BYTES = 900
-EMBEDDED_AT_ONCE = 64
-"""Most texts of one request for embeddings."""
-
-
-class StoppedError(Exception):
-    """The build cannot go on with this video now, and can another time: the budget is spent, or an answer that is
-    not stored can be asked of nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request with the way to read its answer; `read` raises UnusableAnswerError."""
-
-    role: Role
-    prompt: str
-    request: Request
-    read: Callable[[str], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of a question: a value, or the reason why there is none, with the raw text."""
-
-    key: str
-    value: Any = None
-    reason: Reason | None = None
-    detail: str = ""
-    raw: str = ""
-    answers: dict[str, Answer] = field(default_factory=dict)
-    """Every answer that it rests on, by key; more than one where the model had to be told a fault."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What the questions of one role and one model took, as the servers counted it."""
-
-    role: Role
-    model: str
-    prompt: str
-    questions: int
-    answers: int
-    unusable: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the questions of one stage of a video took, and the keys of all stored answers that it rests on."""
-
-    usage: list[Usage] = field(default_factory=list)
-    keys: set[str] = field(default_factory=set)
 
 
 class ServedModels:
@@ -126,6 +67,7 @@ class ServedModels:
         self._clients = clients_of(config, self._pools, self._budget)
         self._most_waiting = 2 * config.requests_in_flight * max(1, len(config.caption_urls), len(config.order_urls))
         self._asking: dict[str, asyncio.Task[Any]] = {}
+        self._embeddings = ServedEmbeddings(self._clients.get("embeddings"), self._store, self._stopping)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="served-models", daemon=True)
         self._local = threading.local()
@@ -213,21 +155,12 @@ class ServedModels:
             StoppedError: the budget is spent, the server fails at some of them, or there is none to ask.
             ServerRefusesError, ServersDownError: see `llm_client`; or another model answers by the same name now.
         """
-        keys = {text: key_of("embedding", model, text) for text in texts}
-        asking = self._embed_missing(model, {key: text for text, key in keys.items()})
-        asyncio.run_coroutine_threadsafe(asking, self._loop).result()
-        records = {text: self._store.find(key) for text, key in keys.items()}
+        asyncio.run_coroutine_threadsafe(self._embeddings.fetch(model, texts), self._loop).result()
         if of_the_video:
+            keys = {text: embedding_key(model, text) for text in texts}
             self._tallies().setdefault(("embeddings", model, "embedding"), []).extend(
-                Reply(keys[text], answers={keys[text]: Answer("", "stop", record["prompt_tokens"], 0,
-                                                              record["seconds"])})
-                for text, record in records.items())
-        vectors = {text: np.frombuffer(base64.b64decode(record["vector"]), "<f2") for text, record in records.items()}
-        if len({len(vector) for vector in vectors.values()}) > 1:
-            raise ServerRefusesError(f"the model {model} has made embeddings of several lengths; where another model "
-                                     "took its name, give it a name of its own")
-        rows = np.stack([vectors[text] for text in texts]).astype(np.float32)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+                Reply(key, answers={key: self._embeddings.taken(model, text)}) for text, key in keys.items())
+        return self._embeddings.vectors(model, texts)
 
     @contextlib.contextmanager
     def tally(self, on_reply: Callable[[], None] | None = None) -> Iterator[Tally]:
@@ -239,7 +172,7 @@ class ServedModels:
         self._local.tallies, self._local.keys, self._local.on_reply = {}, collected.keys, on_reply
         try:
             yield collected
-            collected.usage.extend(_usage(*whose, replies) for whose, replies in sorted(self._tallies().items()))
+            collected.usage.extend(usage_of(*whose, replies) for whose, replies in sorted(self._tallies().items()))
         finally:
             self._local.tallies, self._local.keys, self._local.on_reply = {}, set(), None
 
@@ -261,12 +194,12 @@ class ServedModels:
             key = request.key()
             answer = answers[key] = await self._answer(key, request, question)
             try:
-                return Reply(first_key, value=_read(answer, question), answers=answers)
+                return Reply(first_key, value=read_answer_of(answer, question), answers=answers)
             except UnusableAnswerError as fault:
                 if not repairs_left or not answer.final:
-                    return Reply(first_key, reason=_REASONS.get(answer.finish_reason, Reason.ANSWER_UNUSABLE),
+                    return Reply(first_key, reason=REASONS.get(answer.finish_reason, Reason.ANSWER_UNUSABLE),
                                  detail=str(fault), raw=answer.text, answers=answers)
-                request = question.request.and_then(*_complaint(answer, fault, repairs_left))
+                request = question.request.and_then(*complaint(answer, fault, repairs_left))
         raise AssertionError("unreachable: the last round returns")
 
     async def _answer(self, key: str, request: Request, question: Question) -> Answer:
@@ -274,7 +207,7 @@ class ServedModels:
         client = self._clients.get(question.role)
         stored = self._store.find(key)
         if stored is not None:
-            answer = _from_record(stored)
+            answer = answer_of(stored)
             if answer.final or client is None:
                 return answer
         if client is None:
@@ -298,37 +231,6 @@ class ServedModels:
             "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": answer.completion_tokens, "seconds": answer.seconds})
         return answer
-
-    async def _embed_missing(self, model: str, texts: dict[str, str]) -> None:
-        """Have the store hold the embeddings of texts, given by key; those on their way are waited for."""
-        client = self._clients.get("embeddings")
-        missing = [key for key in texts if key not in self._asking and self._store.find(key) is None]
-        if missing and client is None:
-            raise StoppedError("no stored embeddings of some texts, and no server to ask (--embedding-urls)")
-        if missing and self._stopping.is_set():
-            raise StoppedError("it was told to stop")
-        for at in range(0, len(missing), EMBEDDED_AT_ONCE):
-            batch = missing[at:at + EMBEDDED_AT_ONCE]
-            task = asyncio.ensure_future(self._embed_and_keep(client, model, {key: texts[key] for key in batch}))
-            self._asking |= dict.fromkeys(batch, task)
-            task.add_done_callback(lambda _, batch=batch: [self._asking.pop(key) for key in batch])
-        tasks = {self._asking[key] for key in texts if key in self._asking}
-        outcomes = await asyncio.gather(*map(asyncio.shield, tasks), return_exceptions=True)
-        faults = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if faults and isinstance(faults[0], BudgetSpentError | GivenUpError):
-            raise StoppedError(str(faults[0])) from None
-        if faults:
-            raise faults[0]
-
-    async def _embed_and_keep(self, client: LlmClient, model: str, texts: dict[str, str]) -> None:
-        embedded = await client.embed(model, list(texts.values()))
-        unit = embedded.vectors / np.linalg.norm(embedded.vectors, axis=1, keepdims=True)
-        tokens = _shared_out(embedded.prompt_tokens, [len(text.encode()) for text in texts.values()])
-        await asyncio.gather(*(
-            self._store.keep(key, {
-                "role": "embeddings", "model": model, "vector": base64.b64encode(row.astype("<f2").tobytes()).decode(),
-                "prompt_tokens": count, "completion_tokens": 0, "seconds": round(embedded.seconds / len(texts), 4)})
-            for key, row, count in zip(texts, unit, tokens, strict=True)))
 
     async def _count_and_keep(self, key: str, role: Role, model: str, texts: Sequence[str]) -> list[int]:
         client = self._clients.get(role)
@@ -355,53 +257,6 @@ class ServedModels:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._embeddings.close()
         for pool in set(self._pools.values()):
             await pool.close()
-
-
-_REASONS = {
-    "refusal": Reason.MODEL_REFUSED, "content_filter": Reason.MODEL_REFUSED, "refused": Reason.SERVER_REFUSED,
-    "failed": Reason.SERVER_FAILED,
-}
-
-
-def _shared_out(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers of the given sum, about as the weights are to each other."""
-    ends = [round(total * done / sum(weights)) for done in itertools.accumulate(weights)]
-    return [end - start for start, end in itertools.pairwise([0, *ends])]
-
-
-def _read(answer: Answer, question: Question) -> Any:
-    if answer.finish_reason == "length":
-        raise UnusableAnswerError(f"it was cut off after {answer.completion_tokens} tokens")
-    if answer.finish_reason in _REASONS:
-        raise UnusableAnswerError(answer.text or "the model declined")
-    return question.read(answer.text)
-
-
-def _complaint(answer: Answer, fault: UnusableAnswerError, left: int) -> tuple[Message, Message]:
-    """The answer, cut short, and what is wrong with it; together at most REPAIR_BYTES.
-
-    It says how many tries are left, so that the same fault twice is not the same request twice.
-    """
-    repair = load_prompt("repair.v1").fill(fault=_cut(str(fault), 300), left=str(left))
-    return (Message("assistant", (_cut(answer.text, _REPEATED_BYTES) or "(nothing)",)), Message("user", (repair,)))
-
-
-def _cut(text: str, most_bytes: int) -> str:
-    return text.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
-
-
-def _from_record(record: dict[str, Any]) -> Answer:
-    return Answer(record["text"], record["finish_reason"], record["prompt_tokens"], record["completion_tokens"],
-                  record["seconds"])
-
-
-def _usage(role: Role, model: str, prompt: str, replies: Sequence[Reply]) -> Usage:
-    answers = {key: answer for reply in replies for key, answer in reply.answers.items()}
-    return Usage(
-        role=role, model=model, prompt=prompt, questions=len(replies), answers=len(answers),
-        unusable=sum(reply.reason is not None for reply in replies),
-        prompt_tokens=sum(answer.prompt_tokens for answer in answers.values()),
-        completion_tokens=sum(answer.completion_tokens for answer in answers.values()),
-        seconds=round(sum(answer.seconds for answer in answers.values()), 3))

@@ -15,7 +15,7 @@ from pipeline.agreeing_order import kendall_tau
 from pipeline.answer_reading import UnusableAnswerError, read_answer
 from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
-from pipeline.served_models import Question, Reply
+from pipeline.served_questions import Question, Reply
 
 SHUFFLED_PROMPT = "shuffled_order.v1"
 _NUMBER_TOKENS, _FRAME_TOKENS = 6, 32

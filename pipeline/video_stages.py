@@ -37,10 +37,12 @@ from pipeline.picture_check import PictureCheck
 from pipeline.quality_gates import find_fault
 from pipeline.questions import ask
 from pipeline.record_files import read_records, write_records
-from pipeline.served_models import ServedModels, StoppedError, Usage
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import Usage
 from pipeline.shared_answers import answers_name
 from pipeline.shared_run import Stop
 from pipeline.source_subtitles import subtitles_of
+from pipeline.stopped import StoppedError
 from pipeline.work_store import Inputs, WorkStore, key_of
 from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason, Stage

@@ -17,7 +17,8 @@ import numpy as np
 
 from pipeline.decode import read_facts
 from pipeline.frame_plan import plan_frames
-from pipeline.needles import PlannedNeedle, plan_needles, planted_id
+from pipeline.needle_plan import plan_needles
+from pipeline.needles import Canvas, PlannedNeedle, planted_id
 from pipeline.sample_videos import Script, draw
 from tests.fault_server import right_answer
 
@@ -30,9 +31,10 @@ CONFUSED = "A large plain magenta trumpet wobbles over beige and ivory zigzags."
 
 def needles_of(video: Path, clip_seconds: int, seed: int = 0) -> list[PlannedNeedle]:
     """The needles that a build plants in the copy of a video."""
-    clips = plan_frames(read_facts(str(video)), Fraction(clip_seconds), Fraction(2), 4).clips
+    facts = read_facts(str(video))
+    clips = plan_frames(facts, Fraction(clip_seconds), Fraction(2), 4).clips
     video_id = hashlib.sha256(video.read_bytes()).hexdigest()[:32]
-    return plan_needles(clips, planted_id(video_id, seed), seed)
+    return plan_needles(clips, Canvas.of(facts), planted_id(video_id, seed), seed)
 
 
 class SeeingModel:

@@ -12,7 +12,8 @@ import pytest
 from pipeline.blind_check import BlindQuestion
 from pipeline.blind_check_served import ServedBlindChecker
 from pipeline.sample_videos import sample_script, write_video
-from pipeline.served_models import ServedModels, StoppedError
+from pipeline.served_models import ServedModels
+from pipeline.stopped import StoppedError
 from schemas.build_config import BuildConfig
 from tests.builds import data_bytes, rows
 from tests.fault_server import FaultServer, right_answer

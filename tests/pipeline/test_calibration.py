@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 from pipeline.calibration import is_named
 from pipeline.decode_video import DecodeSettings, decode_video
 from pipeline.frame_plan import ClipPlan
-from pipeline.needles import Needle, is_planted, plan_needles, planted_id
+from pipeline.needle_plan import plan_needles
+from pipeline.needles import Canvas, Needle, NeedlePainter, is_planted, planted_id
+from pipeline.picture_hash import ALIKE_BITS, picture_hash
+from pipeline.small_pictures import LOOK_WIDTH, small_yuv
 from schemas.build_config import BuildConfig
 from schemas.records import Source
 from tests.builds import rows
@@ -103,20 +107,55 @@ def test_which_videos_are_planted_depends_on_their_ids_alone() -> None:
     assert all(is_planted(f"{number:032x}", 0.5) for number, is_in in enumerate(chosen) if is_in)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 300), st.floats(2, 60), st.integers(0, 2 ** 31))
-def test_needles_lie_inside_clips_apart_and_are_told_apart(count: int, seconds: float, seed: int) -> None:
-    clips = [ClipPlan(index, index * seconds, (index + 1) * seconds, index, index + 1, (), None)
-             for index in range(count)]
-    needles = [planned.needle for planned in plan_needles(clips, "b" * 32, seed)]
-    assert needles == [planned.needle for planned in plan_needles(clips, "b" * 32, seed)]
-    assert 1 <= len(needles) <= 24
+SHAPES = st.sampled_from([Canvas(320, 180, 0), Canvas(180, 320, 90), Canvas(200, 150, 180), Canvas(480, 200, 0)])
+
+
+def _clips(count: int, seconds: float) -> list[ClipPlan]:
+    return [ClipPlan(index, index * seconds, (index + 1) * seconds, index, index + 1, (), None)
+            for index in range(count)]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 24), st.floats(2, 60), SHAPES, st.integers(0, 2 ** 31))
+def test_needles_lie_inside_clips_apart_and_are_told_apart(
+    count: int, seconds: float, canvas: Canvas, seed: int
+) -> None:
+    clips = _clips(count, seconds)
+    needles = [planned.needle for planned in plan_needles(clips, canvas, "b" * 32, seed)]
+    assert needles == [planned.needle for planned in plan_needles(clips, canvas, "b" * 32, seed)]
+    assert len(needles) == max(1, count // 4)
     assert len({needle.clip_index for needle in needles}) == len(needles)
     for needle in needles:
         clip = clips[needle.clip_index]
         assert clip.start_s <= needle.start_s < needle.end_s <= clip.end_s
         assert needle.end_s - needle.start_s <= 4.001
         assert [other.name for other in needles if is_named(other, needle.text)] == [needle.name]
+
+
+def test_no_two_needles_of_a_video_look_alike(long_tests: bool) -> None:
+    """At any time at which they are shown, in the pictures of videos of several shapes: hashes of what is painted."""
+    canvases = (Canvas(320, 180, 0), Canvas(1280, 720, 0), Canvas(360, 640, 0), Canvas(240, 320, 90))
+    for seed in range(300 if long_tests else 4):
+        canvas = canvases[seed % len(canvases)]
+        planned = plan_needles(_clips(96 if seed % 30 == 0 else 40, 3.0), canvas, "c" * 32, seed)
+        assert len(planned) == (24 if seed % 30 == 0 else 10)
+        looks = _painted_looks([one.needle for one in planned], NeedlePainter(planned, canvas), canvas)
+        for number, mine in enumerate(looks):
+            for other in looks[:number]:
+                assert min((one ^ another).bit_count() for one in mine for another in other) > ALIKE_BITS, seed
+
+
+def _painted_looks(needles: list[Needle], painter: NeedlePainter, canvas: Canvas) -> list[set[int]]:
+    """The hash of each picture that is painted in the place of a black one, 24 times a second, by needle."""
+    size = (canvas.height, canvas.width) if canvas.rotation == 90 else (canvas.width, canvas.height)
+    black = av.VideoFrame.from_ndarray(np.zeros((size[1], size[0], 3), np.uint8), format="rgb24")
+    looks = []
+    for needle in needles:
+        times = np.arange(needle.start_s, needle.end_s, 1 / 24).tolist()
+        painted = [painter.paint(t_s, black) for t_s in times]
+        assert not any(frame is black for frame in painted)
+        looks.append({picture_hash(small_yuv(frame, LOOK_WIDTH)[..., 0]) & (1 << 64) - 1 for frame in painted})
+    return looks
 
 
 def test_a_needle_is_named_by_all_its_words() -> None:

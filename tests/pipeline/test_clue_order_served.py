@@ -13,7 +13,7 @@ from pipeline.answer_reading import UnusableAnswerError
 from pipeline.captioner import DecodedVideo
 from pipeline.clue_order_served import ServedOrderer
 from pipeline.clue_orderer import Proposal
-from pipeline.served_models import Question, Reply
+from pipeline.served_questions import Question, Reply
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
 from schemas.records import Caption, Clip

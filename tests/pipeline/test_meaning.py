@@ -14,7 +14,8 @@ from pipeline.llm_client.answer import read_embeddings
 from pipeline.llm_client.errors import TroubleError
 from pipeline.meaning import KNOWN, Meaning
 from pipeline.sample_videos import sample_script, write_video
-from pipeline.served_models import ServedModels, StoppedError
+from pipeline.served_models import ServedModels
+from pipeline.stopped import StoppedError
 from schemas.build_config import BuildConfig
 from tests.builds import data_bytes, rows
 from tests.fault_server import FaultServer, right_embedding
