@@ -5,6 +5,7 @@ Looked for in what captioners and orderers wrote, before a question is made of i
 """
 
 import re
+import unicodedata
 
 from pipeline import order_words
 from schemas.reasons import Reason
@@ -28,10 +29,15 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     (Reason.WORDS_TO_A_MODEL, re.compile(
         r"\b(?:ignore|disregard|forget|override|follow|reveal|print|obey)\b[^.]{0,40}"
         r"\b(?:instructions?|prompts?|rules?|everything|above|previous)\b"
+        r"|\b(?:ignore|disregard|forget|override)\b[^.]{0,40}"
+        r"\b(?:directions?|orders?|commands?|guidelines?|prior|you (?:were|have been) told)\b"
+        r"|^\s*(?:system|assistant|user)\s*:|\b(?:right|correct) (?:answer|option|choice)\b"
         r"|\b(?:system prompt|you are an? (?:ai|assistant|language model))\b"
-        r"|\b(?:answer|reply|respond|output|choose|select)\s+(?:only\s+)?(?:with|option|\(?[a-d]\)|['\"])", re.I)),
+        r"|\b(?:answer|reply|respond|output|choose|select)\s+(?:only\s+)?(?:with|option|\(?[a-d]\)|['\"])"
+        r"|\b(?:pick|say|tick)\s+(?:only\s+)?(?:option|answer|\(?[a-d]\))", re.I)),
     (Reason.MARKS, re.compile(
-        r"<\s*/?\s*(?:image|video|im_start|im_end|\|)|<\||\|>|→|^\s*\([A-Za-z0-9]\)\s|[\x00-\x08\x0b-\x1f]")),
+        r"<\s*/?\s*(?:image|video|im_start|im_end|\|)|<\||\|>|→|^\s*\([A-Za-z0-9]\)\s"
+        r"|[\x00-\x08\x0b-\x1f\u200b\u202a-\u202e\u2060\u2066-\u2069\ufeff]")),  # signs that are not seen
 )
 
 
@@ -45,6 +51,7 @@ def wording_fault(text: str, allowed: frozenset[Reason] = frozenset()) -> tuple[
     unknown = order_words.unknown_script(text)
     if unknown is not None and Reason.ORDER_WORD not in allowed:
         return Reason.SCRIPT_NOT_CHECKED, unknown
+    text = unicodedata.normalize("NFKC", text)  # else wide letters, ligatures and loose accents would hide a word
     for reason, pattern in _PATTERNS:
         found = pattern.search(text) if reason not in allowed else None
         if found:
