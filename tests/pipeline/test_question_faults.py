@@ -86,8 +86,8 @@ def test_words_that_give_away_are_caught_by_their_own_check(film: Film, reason: 
     "A woman in a red coat opens a wooden door", "Two dogs chase each other along the beach",
     "Das Mädchen öffnet ein grünes Fenster im Haus", "Старик чинит сеть у реки", "一个男人在河边修理渔网。",
     "Une femme en robe rouge devant l'église", "El niño lee un libro en la cocina", "القطة تنام على السرير",
-    "The café serves 5 µm filters to naïve guests", "A girl follows directions on a map", "They say \"hello\" at a red door",
-    "The picture is dark, mostly blue."])
+    "The café serves 5 µm filters to naïve guests", "A girl follows directions on a map",
+    "They say \"hello\" at a red door", "The picture is dark, mostly blue."])
 def test_ordinary_words_pass(words: str) -> None:
     assert wording_fault(words) is None
 
