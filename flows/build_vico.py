@@ -256,15 +256,16 @@ def _crew(shop: Workshop, place: OutputPlace, is_remote: bool) -> Iterator[Crew]
         with ray_crew(shop, place) as crew:
             yield crew
         return
-    # Threads that fetch wait while the workers are busy, so that the cache does not run full.
-    with ThreadPoolTaskRunner(max_workers=config.workers + (config.fetches if is_remote else 0)) as runner:
+    # While the pictures of one video are asked about, and what it gave is flushed to the disk, the worker decodes the
+    # next. Threads that fetch wait while the workers are busy, so that the cache does not run full.
+    with ThreadPoolTaskRunner(max_workers=2 * config.workers + (config.fetches if is_remote else 0)) as runner:
         yield ThreadCrew(shop, runner)
 
 
 def _run_videos(
     shop: Workshop, found: Sequence[Source], crew: Crew, catalogue: Catalogue
 ) -> tuple[list[VideoProducts], list[Rejection], list[Unfinished]]:
-    """All videos, as many at a time as there are workers; what a list names follows when it has been read.
+    """All videos, two at a time for each worker; what a list names follows when it has been read.
 
     When all went well, the catalogue holds them, before any of them can be in the data set.
     """

@@ -13,8 +13,8 @@ _CHEAPER = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
 }
-"""The server works on the cores that the videos want. It has no automations and no page that shows events; task runs and
-their states are written down many at a time, every five seconds and at the end."""
+"""The server works on the cores that the videos want. It has no automations and no page that shows events; task runs
+and their states are written down many at a time, every five seconds and at the end."""
 
 
 def main() -> None:
