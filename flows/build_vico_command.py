@@ -187,7 +187,8 @@ def _build(choices: BuildVicoChoices) -> int:
     try:
         # Two Prefect servers must not share a folder, so the command holds the output before the flow does.
         with only_run(out, "command.lock"), temporary_prefect(out / ".work" / "prefect", choices.ray):
-            from flows.build_vico import BuildFailedError, WrongSetupError, build_vico
+            from flows.build_vico import build_vico
+            from flows.outcomes import BuildFailedError, WrongSetupError
             from pipeline.publish import CommitLostError
 
             try:

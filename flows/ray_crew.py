@@ -21,7 +21,9 @@ from prefect.futures import PrefectFuture
 from prefect_ray import RayTaskRunner
 from prefect_ray.context import remote_options
 
-from flows.build_vico import SourceMade, make_source, served_models
+from flows.asked_models import served_models
+from flows.outcomes import SourceMade
+from flows.video_tasks import make_source
 from pipeline.blind_guesser import BuiltInGuesser
 from pipeline.captioner import Captioner
 from pipeline.captions import make_captioner
@@ -70,7 +72,7 @@ class MadeOnNode:
 
 
 class RayCrew:
-    """Makes videos on a Ray cluster; see `flows.build_vico.Crew`."""
+    """Makes videos on a Ray cluster; see `flows.crew.Crew`."""
 
     def __init__(self, shop: Workshop, runner: RayTaskRunner, recipe: "ray.ObjectRef", stop: SharedStop) -> None:
         self._shop, self._runner, self._recipe, self._stop = shop, runner, recipe, stop

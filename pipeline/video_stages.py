@@ -30,7 +30,7 @@ from pipeline.fetch_request import FetchError, Listing
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.identify import identify
 from pipeline.journal import Journal
-from pipeline.killable_worker import WorkerCrashedError, WorkerPool, WorkerStalledError
+from pipeline.killable_worker import KillableWorker, WorkerCrashedError, WorkerPool, WorkerStalledError
 from pipeline.licences import check_licence
 from pipeline.meaning import Meaning
 from pipeline.picture_check import PictureCheck
@@ -108,14 +108,14 @@ def _identify(shop: Workshop, source: Source) -> str:
     inputs = {"path": os.fsencode(os.path.realpath(source.path)).hex(), "bytes": facts.st_size,
               "changed_ns": facts.st_mtime_ns}
 
-    def hash_bytes(folder: Path) -> None:
+    def hash_bytes(folder: Path, worker: KillableWorker) -> None:
         try:
-            video_id = _in_worker(shop, source, None, Stage.PROBE, identify, source.path)
+            video_id = _in_worker(worker, shop, source, None, Stage.PROBE, identify, source.path)
         except OSError as error:
             raise _missing(source, error) from error
         (folder / "id").write_text(video_id)
 
-    return (_once(shop, Stage.PROBE, inputs, source.source, hash_bytes) / "id").read_text()
+    return (_once_in_worker(shop, Stage.PROBE, inputs, source.source, hash_bytes) / "id").read_text()
 
 
 def _missing(source: Source, error: OSError) -> VideoRejectedError:
@@ -251,10 +251,11 @@ def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needl
     """
     wanted = _clip_files_wanted(shop, video_id, needles_seed is not None)
 
-    def run(folder: Path) -> None:
+    def run(folder: Path, worker: KillableWorker) -> None:
         try:
             with _clip_folder(shop, wanted) as clip_folder:
-                _in_decoder(shop, source, video_id, decode_video.decode_video, folder, needles_seed, clip_folder)
+                _in_decoder(
+                    worker, shop, source, video_id, decode_video.decode_video, folder, needles_seed, clip_folder)
         except UnreadableVideoError as error:
             # A verdict about these bytes under these settings is as lasting as a product.
             for file in folder.iterdir():
@@ -262,15 +263,13 @@ def _decode(shop: Workshop, source: Source, video_id: str, inputs: Inputs, needl
             verdict = _left_out(source, video_id, Stage.DECODE, error.reason, error.detail)
             write_records(folder / "verdict.json", Rejection, [verdict])
 
-    if shop.models is not None and shop.models.spent and shop.store.find(Stage.DECODE, key_of(inputs)) is None:
-        raise StoppedError("the budget is spent; what it would be decoded for cannot be asked")
-    product = _once(shop, Stage.DECODE, inputs, source.source, run)
+    product = _once_in_worker(shop, Stage.DECODE, inputs, source.source, run)
     if (product / "verdict.json").exists():
         verdict = read_records(product / "verdict.json", Rejection)[0]
         raise VideoRejectedError(replace(verdict, source=source.source))
     if wanted is not None:
-        _once(shop, Stage.CLIP_FILES, wanted, source.source, lambda folder: _in_decoder(
-            shop, source, video_id, cut_clips, folder, needles_seed))
+        _once_in_worker(shop, Stage.CLIP_FILES, wanted, source.source, lambda folder, worker: _in_decoder(
+            worker, shop, source, video_id, cut_clips, folder, needles_seed))
     return product
 
 
@@ -281,9 +280,10 @@ def _clip_folder(shop: Workshop, wanted: Inputs | None) -> contextlib.AbstractCo
 
 
 def _in_decoder(
-    shop: Workshop, source: Source, video_id: str, job: Callable[..., None], folder: Path, *more: Any
+    worker: KillableWorker, shop: Workshop, source: Source, video_id: str, job: Callable[..., None], folder: Path,
+    *more: Any,
 ) -> None:
-    _in_worker(shop, source, video_id, Stage.DECODE, job, source, video_id, decode_settings(shop.config),
+    _in_worker(worker, shop, source, video_id, Stage.DECODE, job, source, video_id, decode_settings(shop.config),
                shop.config.decode_threads, folder, *more)
 
 
@@ -376,20 +376,41 @@ def _once(shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable
     """The product made from these inputs; made by `run` when it is not there yet.
 
     Raises:
-        StoppedError: it is not there, and the user wants no more to be begun.
+        StoppedError: it is not there, and nothing is to be begun any more.
     """
+    return _once_in_turn(shop, stage, inputs, item, lambda folder, _: run(folder), contextlib.nullcontext)
+
+
+def _once_in_worker(
+    shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable[[Path, KillableWorker], None]
+) -> Path:
+    """The same of a stage that begins when a worker is free, and has it until its files are written."""
+    return _once_in_turn(shop, stage, inputs, item, run, shop.workers.borrow)
+
+
+def _once_in_turn(
+    shop: Workshop, stage: Stage, inputs: Inputs, item: str, run: Callable[[Path, Any], None],
+    turn: Callable[[], contextlib.AbstractContextManager[Any]],
+) -> Path:
+    """The same of a stage that waits for its turn. When its files are flushed to the disk, the turn is another's."""
     key = key_of(inputs)
     product = shop.store.find(stage, key)
     if product is not None:
         shop.journal.say("reused", stage, item, key=key)
         return product
-    if shop.stopping.is_set():
-        raise StoppedError("it was told to stop")
-    with shop.store.write(stage, key, inputs) as folder:
+    with shop.store.write(stage, key, inputs) as folder, turn() as worker:
+        _check_may_begin(shop, stage)
         shop.journal.say("started", stage, item, key=key)
-        run(folder)
+        run(folder, worker)
     shop.journal.say("done", stage, item, key=key)
     return shop.store.find(stage, key)
+
+
+def _check_may_begin(shop: Workshop, stage: Stage) -> None:
+    if shop.stopping.is_set():
+        raise StoppedError("it was told to stop")
+    if stage is Stage.DECODE and shop.models is not None and shop.models.spent:
+        raise StoppedError("the budget is spent; what it would be decoded for cannot be asked")
 
 
 def _with_usage(
@@ -413,14 +434,14 @@ def _with_usage(
 
 
 def _in_worker(
-    shop: Workshop, source: Source, video_id: str | None, stage: Stage, job: Callable[..., Any], *arguments: Any
+    worker: KillableWorker, shop: Workshop, source: Source, video_id: str | None, stage: Stage,
+    job: Callable[..., Any], *arguments: Any,
 ) -> Any:
     """Run a job that reads a stranger's file in a process that may hang or die."""
     try:
-        with shop.workers.borrow() as worker:
-            return worker.run(
-                job, *arguments, stall_seconds=shop.config.stall_seconds,
-                on_progress=lambda share: shop.journal.say_progress(stage, source.source, share))
+        return worker.run(
+            job, *arguments, stall_seconds=shop.config.stall_seconds,
+            on_progress=lambda share: shop.journal.say_progress(stage, source.source, share))
     except WorkerStalledError as error:
         raise VideoRejectedError(_left_out(source, video_id, stage, Reason.DECODER_STALLED, str(error))) from error
     except WorkerCrashedError as error:

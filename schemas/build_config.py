@@ -94,7 +94,7 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     buckets: Annotated[int, Field(ge=1, le=100_000, description="shards per table and split")] = 64
     seed: Annotated[int, Field(description="seed of every random choice")] = 0
 
-    workers: Annotated[int, Field(ge=1, le=256, description="videos worked on at a time")] = 1
+    workers: Annotated[int, Field(ge=1, le=256, description="videos decoded at a time")] = 1
     ray: Annotated[str | None, Field(
         description="spread the videos over the Ray cluster that this machine belongs to, in place of workers here: "
                     "host:port of its head; every node must see sources and --out")] = None

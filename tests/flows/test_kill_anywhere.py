@@ -170,7 +170,8 @@ def _check_server_killed(out: Path, command: list) -> None:
     seen = len(journal(out))
     process = start(*command)
     wait_until(process, lambda: any(line["event"] == "began" for line in journal(out)[seen:]))
-    found = subprocess.run(["ps", "-ww", "-A", "-o", "pid=,sess=,args="], text=True, capture_output=True, check=True).stdout
+    found = subprocess.run(
+        ["ps", "-ww", "-A", "-o", "pid=,sess=,args="], text=True, capture_output=True, check=True).stdout
     server, = [int(line.split()[0]) for line in found.splitlines()
                if line.split()[1] == str(process.pid) and "temporary_prefect_server" in line]
     os.kill(server, signal.SIGKILL)
