@@ -7,12 +7,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from model.evaluation.ablation.ablate_command import run
+from model.evaluation.ablation.grid_folders import GridFolders
+from model.evaluation.ablation.read_grid import read_grid
 from model.evaluation.answers import answer_spans
-from model.evaluation.grid import read_grid
-from model.evaluation.grid_folders import round_folders
 from model.evaluation.held_out import AskedSpan, StoredFrames, held_out_spans
+from model.evaluation.methods.method import Method
+from model.evaluation.methods.watch import encoded, watch
 from model.evaluation.miniature_films import LOOKS, film_script, told
-from model.evaluation.run_grid import main
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import newest_checkpoint
@@ -25,13 +27,14 @@ SEED = 0
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished small grid."""
     out = tmp_path_factory.mktemp("learn") / "out"
-    assert main(["--grid", "learn-small", "--out", str(out), "--jobs", "2"]) == 0
+    assert run(["learn-small", "--out", str(out), "--jobs", "2", "--threads", "1"]) == 0
     return out
 
 
 def test_loss_falls_in_every_run(learned: Path) -> None:
-    for name in read_grid("learn-small").runs:
-        losses = [step["loss"] for folder in round_folders(learned, SEED, name) for step in read_log(folder)]
+    folders = GridFolders(read_grid("learn-small"), learned)
+    for name in folders.grid.runs:
+        losses = [step["loss"] for folder in folders.rounds(SEED, name) for step in read_log(folder)]
         assert all(map(math.isfinite, losses))
         assert sum(losses[-5:]) < sum(losses[:5]), name
 
@@ -45,7 +48,8 @@ def test_every_cell_is_filled(learned: Path) -> None:
         assert 0 <= one["mean"] <= 1
         assert one["questions"] > 5
         assert len(one["of_seeds"]) == len(grid.seeds)
-    assert (learned / "table.md").read_text().count("\n") == len(results) + 2
+    rows = {(cell.run, str(cell.way)) for cell in grid.all_cells()}
+    assert (learned / "table.md").read_text().count("\n") == len(rows) + 3
     assert (learned / "claims.md").read_text().count("\n") == len(grid.claims) + 2
 
 
@@ -54,7 +58,7 @@ def test_what_is_done_is_not_done_again(learned: Path, capfd: pytest.CaptureFixt
     cell = next(learned.glob(f"seed-{SEED}/vico/answers/*.jsonl"))
     before = cell.read_bytes()
     cell.unlink()
-    assert main(["--grid", "learn-small", "--out", str(learned), "--jobs", "1"]) == 0
+    assert run(["learn-small", "--out", str(learned), "--threads", "1"]) == 0
     assert cell.read_bytes() == before
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert "VICO beats" in capfd.readouterr().out
@@ -86,15 +90,17 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
     assert asked > 50
 
 
-def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path) -> None:
+@pytest.mark.parametrize("way", ["vst:16", "all", "pool-time:4", "merge-frames:2"])
+def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path, way: str) -> None:
     """What greedy decoding says of a question is exactly right; anything else is not."""
+    method = Method.parse(way)
     folder = learned / "films" / "test"
     checkpoint = newest_checkpoint(learned / f"seed-{SEED}" / "moments")[0]
     model = VideoXLForConditionalGeneration.from_pretrained(checkpoint).eval()
     model.processor = processor = VideoXLProcessor.from_pretrained(checkpoint)
     frames, judged = StoredFrames(folder / "vico"), 0
     for span in held_out_spans([folder / "moments"], ["find_colour"], ["open"], 16, 10):
-        memory = model.compress(frames.of(span), ratio=16)
+        memory = watch(model, method, encoded(model, frames.of(span)))
         for sample in span.samples:
             asked = sample["conversations"][0]["value"].removeprefix("<image>\n")
             said = model.answer(memory, asked, max_new_tokens=12)
@@ -102,7 +108,7 @@ def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path) -> 
             for answer, is_right in ((said, True), (f"{said} no", False)):
                 turns = [sample["conversations"][0], {"from": "gpt", "value": answer}]
                 one = AskedSpan(span.video_id, span.start_s, span.end_s, (sample | {"conversations": turns},))
-                [found] = answer_spans(model, processor, frames, [one], 16)
+                [found] = answer_spans(model, processor, frames, [one], method)
                 assert found.exact == is_right, answer
             judged += 1
     assert judged == 10
