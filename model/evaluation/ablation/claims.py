@@ -34,6 +34,8 @@ def claims_table(claims: Sequence[Claim], results: Sequence[CellResult]) -> str:
     lines = ["| claim | holds | points | 95 % |", "|---|---|---|---|"]
     for claim in claims:
         holds, found = judge(claim, first)
-        lines.append(f"| {claim.says} | {'yes' if holds else 'no'} | {100 * found.mean:.1f} | {100 * found.low:.1f} to "
-                     f"{100 * found.high:.1f} |")
+        # Differences are those of questions, right or wrong, whatever the benchmark counts.
+        scale = 1 if claim.other is None and first[claim.cell].unit == "points" else 100
+        mean, low, high = (f"{scale * value:.1f}" for value in (found.mean, found.low, found.high))
+        lines.append(f"| {claim.says} | {'yes' if holds else 'no'} | {mean} | {low} to {high} |")
     return "\n".join(lines) + "\n"
