@@ -65,10 +65,10 @@ class OwnCommands:
         with self._lock:
             if self._is_stopped:
                 return _STOPPED
-            # A session of its own: Ctrl-C reaches us alone, and each command is told once, by `stop`.
+            # A process group of its own: Ctrl-C reaches us alone, and each command is told once, by `stop`.
             process = subprocess.Popen(
                 words, stdout=said, stderr=said, stdin=subprocess.DEVNULL, env=self._environment,
-                start_new_session=True)
+                process_group=0)
             self._running.add(process)
         try:
             return process.wait()

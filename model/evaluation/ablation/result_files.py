@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from model.evaluation.ablation.cell_results import CellResult, cell_results
 from model.evaluation.ablation.claims import claims_table
@@ -28,7 +29,8 @@ RESULTS = pa.schema([
 
 
 def write_results(folders: GridFolders) -> None:
-    """Write table.md, claims.md, results.json, results.parquet, and the plots where matplotlib is installed.
+    """Write grid.yaml (the grid with what it took from its base), table.md, claims.md, results.json, results.parquet,
+    and the plots where matplotlib is installed.
 
     Raises:
         FileNotFoundError, NoSuchFigureError: see `cell_results`.
@@ -36,6 +38,8 @@ def write_results(folders: GridFolders) -> None:
     grid, out = folders.grid, folders.out
     results = cell_results(folders)
     rows = [_row(grid, one) for one in results]
+    said = yaml.safe_dump(grid.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    (out / "grid.yaml").write_text(said, encoding="utf-8")
     (out / "table.md").write_text(table_of(grid, results), encoding="utf-8")
     (out / "claims.md").write_text(claims_table(grid.claims, results), encoding="utf-8")
     (out / "results.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")

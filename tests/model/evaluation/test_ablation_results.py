@@ -9,6 +9,7 @@ import pytest
 from model.evaluation.ablation.cell_results import NoSuchFigureError
 from model.evaluation.ablation.grid import Cell, Grid
 from model.evaluation.ablation.grid_folders import GridFolders, benchmark_answers, film_answers
+from model.evaluation.ablation.read_grid import read_grid
 from model.evaluation.ablation.result_files import write_results
 from model.evaluation.answer_files import AnswerFiles
 from model.evaluation.answers import Answered
@@ -124,3 +125,8 @@ def test_a_figure_that_is_not_there_is_named(folders: GridFolders) -> None:
     wrong = GRID | {"tasks": GRID["tasks"] | {"mme": {"benchmark": "mme", "figures": ["overall"]}}}
     with pytest.raises(NoSuchFigureError, match="task mme has no figure 'overall': there are perception, kind: count"):
         write_results(GridFolders(Grid.model_validate(wrong), folders.out))
+
+
+def test_the_grid_that_is_written_beside_the_results_is_the_same_grid(folders: GridFolders) -> None:
+    write_results(folders)
+    assert read_grid(str(folders.out / "grid.yaml")) == folders.grid

@@ -2,10 +2,14 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from model.evaluation.ablation.ablate_command import run
 from model.evaluation.ablation.grid_folders import GridFolders
@@ -19,8 +23,10 @@ from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import newest_checkpoint
 from model.training.run_log import read_log
+from tests.model.evaluation.official_sets import OfficialSets
 
 SEED = 0
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,51 @@ def test_what_is_done_is_not_done_again(learned: Path, capfd: pytest.CaptureFixt
     assert cell.read_bytes() == before
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert "VICO beats" in capfd.readouterr().out
+
+
+def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = {"base": {"grid": "learn-small", "runs": ["look", "find"]}, "choices": {"warmup": 0.5},
+            "cells": [{"run": "find", "task": "order", "ratio": 16}]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
+    assert run([str(tmp_path / "grid.yaml"), "--out", str(learned)]) == 2
+    words = capsys.readouterr().err
+    assert f"choices.warmup was {read_grid('learn-small').choices['warmup']} and is 0.5" in words
+    assert str(learned / f"seed-{SEED}" / "look") in words
+
+
+def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_stopped(
+    learned: Path, tmp_path: Path, long_tests: bool
+) -> None:
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_dev()
+    sizes = {"frames": 64, "limit": 3} if not long_tests else {"frames": 64}
+    said = {"runs": {"trained": {"init": "elsewhere"}}, "tasks": {"mlvu": {"benchmark": "mlvu-dev", **sizes}},
+            "cells": [{"run": "trained", "task": "mlvu", "ratio": 8, "method": ["vst", "pool-time"]}]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
+    checkpoint = newest_checkpoint(learned / f"seed-{SEED}" / "vico")[0]
+    launch = "torchrun --nproc-per-node 2 --no-python" if long_tests else "env LAUNCHED=1"
+    words = [str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out"), "--data", str(sets.data), "--launch", launch,
+             "--init", f"trained={checkpoint}", "--threads", "1", "--log-json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model.evaluation.ablation.ablate_command", *words], text=True, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begun = json.loads(process.stderr.readline())
+    assert begun == {"event": "measure begins", "run": "trained", "seed": None, "cells": 2}
+    process.send_signal(signal.SIGTERM)
+    stopped = process.communicate(timeout=100)[1]
+    assert (process.returncode, "the same command goes on" in stopped) == (4, True)
+    assert not (tmp_path / "out" / "table.md").exists()
+
+    assert run(words) == 0
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(row["method"], row["ratio"], row["figure"], row["seeds"]) for row in rows] == [
+        ("vst", 8, "overall", []), ("pool-time", 8, "overall", [])]
+    answers = pq.read_table(
+        tmp_path / "out" / "given" / "trained" / "answers" / "mlvu-pool-time-8" / "mlvu-dev" / "answers.parquet")
+    assert set(answers["method"].to_pylist()) == {"pool-time:8"}
+    assert set(answers["frames"].to_pylist()) == {64}
 
 
 def test_single_moments_say_what_the_script_says(learned: Path) -> None:
