@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import yaml
 
 from model.evaluation.ablation.ablate_command import run
 from model.evaluation.ablation.grid_folders import GridFolders
-from model.evaluation.ablation.read_grid import read_grid
+from model.evaluation.ablation.read_grid import GRIDS, read_grid
 from model.evaluation.answers import answer_spans
 from model.evaluation.held_out import AskedSpan, StoredFrames, held_out_spans
 from model.evaluation.methods.method import Method
@@ -80,6 +81,41 @@ def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
     words = capsys.readouterr().err
     assert f"choices.warmup was {read_grid('learn-small').choices['warmup']} and is 0.5" in words
     assert str(learned / f"seed-{SEED}" / "look") in words
+
+
+def test_the_miniature_ablation_goes_through_on_a_smaller_base(
+    learned: Path, tmp_path: Path, long_tests: bool, capsys: pytest.CaptureFixture
+) -> None:
+    """Its arms, tasks and cells as the file has them, three steps each, behind `find` of the small grid."""
+    said = yaml.safe_load((GRIDS / "miniature.yaml").read_text())
+    chosen = ("vico", "plain", "moments", "moments-plain") if long_tests else ("vico", "plain")
+    arms = {name: said["runs"][name] for name in chosen}
+    for arm in arms.values():
+        arm["choices"]["steps"] = 3
+    for cells in said["cells"]:
+        cells["run"] = [name for name in cells["run"] if name in arms]
+    tasks = {name: {**read_grid("learn").tasks[name].model_dump(), "questions": 10} for name in ("needles", "order")}
+    for task in tasks.values():
+        task["span_seconds"] = 16
+    base = {"grid": "learn-small", "runs": ["look", "find", *(name for name in chosen if name != "moments-plain")]}
+    small = {"base": base, "seeds": [SEED], "runs": arms, "tasks": tasks, "cells": said["cells"]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(small))
+    out = tmp_path / "out"
+    for part in ("films", "stills", f"seed-{SEED}/look", f"seed-{SEED}/find"):
+        shutil.copytree(learned / part, out / part)
+    words = [str(tmp_path / "grid.yaml"), "--out", str(out), "--jobs", "2", "--threads", "1"]
+    assert run([*words, "--plan"]) == 0
+    assert "run vico: after find, 3 steps, ratios 2 8 16, vico" in capsys.readouterr().out
+    assert run(words) == 0
+    rows = json.loads((out / "results.json").read_text())
+    ways = {(row["method"], row["ratio"]) for row in rows if row["run"] == "vico"}
+    assert ways == {("all", 1), *(
+        (method, ratio) for method in ("vst", "pool-time", "drop-frames") for ratio in (2, 8, 16))}
+    assert {row["task"] for row in rows} == {"needles", "order"}
+    assert {tuple(row["trained_ratios"]) for row in rows if row["run"] == "plain"} == {(1,)}
+    assert all(row["questions"] == 10 for row in rows)
+    assert run([*words, "--plan"]) == 0
+    assert f"{len(rows)} measurements, {len(rows)} done" in capsys.readouterr().out
 
 
 def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_stopped(
