@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model.evaluation.ablation.ablate_choices import AblateChoices
+from model.evaluation.ablation.cell_results import NoSuchFigureError
 from model.evaluation.ablation.grid_folders import GridFolders
 from model.evaluation.ablation.made_of import GridChangedError
 from model.evaluation.ablation.own_commands import CommandFailedError, CommandStoppedError, OwnCommands
@@ -24,6 +25,7 @@ from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.read_grid import GridError, bundled_grids, read_grid
 from model.evaluation.ablation.result_files import write_results
 from model.evaluation.ablation.run_grid import GridRun
+from model.training.run_lock import RunInUseError, only_run
 from schemas.choices import ChoiceFileError, read_choices
 from schemas.faults import faults_in
 
@@ -86,9 +88,10 @@ def _work(folders: GridFolders, choices: AblateChoices) -> int:
         return _complain("\n".join(missing), WRONG_CALL)
     commands = OwnCommands(choices.threads, choices.launch_words)
     try:
-        GridRun(folders, commands, choices.jobs, Progress(choices.log_json)).run()
-        write_results(folders)
-    except GridChangedError as error:
+        with only_run(folders.out):
+            GridRun(folders, commands, choices.jobs, Progress(choices.log_json)).run()
+            write_results(folders)
+    except (GridChangedError, NoSuchFigureError, RunInUseError) as error:
         return _complain(str(error), WRONG_CALL)
     except CommandFailedError as error:
         return _complain(f"{error}\nWhat is finished is kept; the same command goes on.", OUR_FAULT)

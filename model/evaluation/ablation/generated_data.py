@@ -23,7 +23,10 @@ def make_films(folders: GridFolders, commands: OwnCommands, name: str, films: Fi
     folder, (vico, moments), span_seconds = folders.films(name), folders.sets_of_films(name), folders.grid.span_seconds
     note_made_of(folder / "made.json", {**films.model_dump(), "span_seconds": span_seconds})
     if not (vico / "manifest.json").is_file():
-        captions = write_films(folder, films.seeds, films.seconds)
+        for seed in films.seeds:
+            commands.go_on()
+            write_films(folder, [seed], films.seconds)
+        captions = write_films(folder, films.seeds, films.seconds)  # those of all films, which are there now
         commands.run(
             folder / "build.log", "build-vico", folder / "films", "--out", vico,
             "--captioner", "file", "--captions", captions, "--clip-seconds", str(CLIP_S),

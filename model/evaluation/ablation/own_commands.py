@@ -76,6 +76,15 @@ class OwnCommands:
             with self._lock:
                 self._running.discard(process)
 
+    def go_on(self) -> None:
+        """For long work in this process: to be called between its parts.
+
+        Raises:
+            CommandStoppedError: `stop` was called.
+        """
+        if self._is_stopped:
+            raise CommandStoppedError("stopped")
+
     def stop(self) -> None:
         """Ask all that run to stop; none begins any more."""
         with self._lock:

@@ -37,7 +37,6 @@ class GridRun:
         Raises:
             CommandFailedError, CommandStoppedError, GridChangedError: the message says what happened.
         """
-        self._folders.out.mkdir(parents=True, exist_ok=True)
         data = [(self._films, name) for name in self._grid.films]
         self._all([*data, (self._stills,)] if self._grid.stills else data)
         for level in self._grid.levels():

@@ -23,6 +23,7 @@ from model.evaluation.miniature_films import LOOKS, film_script, told
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import newest_checkpoint
+from model.training.run_lock import only_run
 from model.training.run_log import read_log
 from tests.model.evaluation.official_sets import OfficialSets
 
@@ -83,6 +84,14 @@ def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
     assert str(learned / f"seed-{SEED}" / "look") in words
 
 
+def test_a_folder_in_use_is_left_alone(learned: Path) -> None:
+    with only_run(learned):
+        done = subprocess.run(
+            [sys.executable, "-m", "model.evaluation.ablation.ablate_command", "learn-small", "--out", str(learned)],
+            text=True, capture_output=True, timeout=100, cwd=ROOT, check=False)
+    assert (done.returncode, "another process works on" in done.stderr) == (2, True)
+
+
 def test_the_miniature_ablation_goes_through_on_a_smaller_base(
     learned: Path, tmp_path: Path, long_tests: bool, capsys: pytest.CaptureFixture
 ) -> None:
@@ -123,7 +132,7 @@ def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_sto
 ) -> None:
     sets = OfficialSets(tmp_path / "data")
     sets.mlvu_dev()
-    sizes = {"frames": 64, "limit": 3} if not long_tests else {"frames": 64}
+    sizes = {"frames": 16, "limit": 3} if not long_tests else {"frames": 16}
     said = {"runs": {"trained": {"init": "elsewhere"}}, "tasks": {"mlvu": {"benchmark": "mlvu-dev", **sizes}},
             "cells": [{"run": "trained", "task": "mlvu", "ratio": 8, "method": ["vst", "pool-time"]}]}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
@@ -148,7 +157,7 @@ def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_sto
     answers = pq.read_table(
         tmp_path / "out" / "given" / "trained" / "answers" / "mlvu-pool-time-8" / "mlvu-dev" / "answers.parquet")
     assert set(answers["method"].to_pylist()) == {"pool-time:8"}
-    assert set(answers["frames"].to_pylist()) == {64}
+    assert set(answers["frames"].to_pylist()) == {16}
 
 
 def test_single_moments_say_what_the_script_says(learned: Path) -> None:
