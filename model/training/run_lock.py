@@ -1,4 +1,4 @@
-"""One run at a time on a folder."""
+"""One run at a time on a folder, of `train-on-shards` or of `ablate`."""
 
 import fcntl
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class RunInUseError(Exception):
-    """Another process trains in the folder."""
+    """Another process works in the folder."""
 
 
 @contextmanager
@@ -25,5 +25,5 @@ def only_run(run: Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunInUseError(f"another train-on-shards works on {run}: wait, or choose another --out") from error
+            raise RunInUseError(f"another process works on {run}: wait, or choose another --out") from error
         yield

@@ -113,7 +113,7 @@ def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
     try:
         assert holder.stdout.readline() == "held\n"
         assert run(arguments) == 2
-        assert "another train-on-shards works on" in capfd.readouterr().err
+        assert "another process works on" in capfd.readouterr().err
     finally:
         holder.kill()
         holder.wait()
