@@ -15,6 +15,7 @@ K kept VSTs, R parts of an answer, F frames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 AT_LEAST = 0.5
 LONE_FRAME_S = 1.0
-"""What the only frame of a video stands for, where nobody says how long the video is."""
+"""What a last frame stands for that has none at an earlier time, where nobody says how long the video is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +86,21 @@ def _spread(values_RN: np.ndarray, first_N: np.ndarray, last_N: np.ndarray, plac
 
 
 def frame_edges(times_s: Sequence[float | None], end_s: float | None = None) -> np.ndarray:
-    """Where the time of each frame begins and ends, in seconds: [F + 1], rising.
+    """Where the time of each frame begins and ends, in seconds: [F + 1], never falling.
 
     Args:
         times_s: of the frames.
         end_s: of the video; left out: the last frame lasts as long as the one before.
 
     Raises:
-        ValueError: no frame, a frame without a time, or times that do not rise.
+        ValueError: no frame, a frame without a time, or times that fall.
     """
     if not times_s or any(time_s is None for time_s in times_s):
         raise ValueError("frames without times cannot be placed in the video: compress pairs of (seconds, frame)")
     times = np.array(times_s, np.float64)
-    if (np.diff(times) <= 0).any():
+    if (np.diff(times) < 0).any():
         raise ValueError("the frames are not in the order of time: there is no span of time to point at")
-    last_s = times[-1] - times[-2] if len(times) > 1 else LONE_FRAME_S
+    last_s = times[-1] - times[-2] if len(times) > 1 and times[-1] > times[-2] else LONE_FRAME_S
     end = times[-1] + last_s if end_s is None or end_s <= times[-1] else end_s
     return np.append(times, end)
 
@@ -151,4 +152,4 @@ def spans_in_order(shares_RF: np.ndarray, edges: np.ndarray) -> list[TimeSpan]:
         cuts.append(int(came_from[part, cuts[-1]]))
     cuts.reverse()
     return [TimeSpan(float(edges[begin]), float(edges[end]), float(own_RF[part, begin:end].sum()))
-            for part, (begin, end) in enumerate(zip(cuts, cuts[1:], strict=False))]
+            for part, (begin, end) in enumerate(pairwise(cuts))]

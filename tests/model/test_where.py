@@ -1,7 +1,8 @@
-"""Where an answer looks: weights against attention written out in full, and seconds against times worked out by hand."""
+"""Where an answer looks: weights against attention written out in full, seconds against layouts made by hand."""
 
 import copy
 import math
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_an_empty_answer_looks_from_the_end_of_the_question(model):
 @pytest.mark.parametrize("wrong", [{"layers": [3]}, {"layers": []}, {"parts": [(1, 1)]}, {"parts": [(0, 4)]}])
 def test_wrong_calls_are_refused(model, wrong):
     memory = model.compress(film(13), ratio=4, prefix_ids=PREFIX)
-    with pytest.raises(ValueError, match="numbered|parts"):
+    with pytest.raises(ValueError, match=r"numbered|parts"):
         answer_attention(model, memory, QUESTION, ANSWER, **wrong)
 
 
@@ -162,8 +163,9 @@ def test_edges_of_frames():
     assert frame_edges([0, 2, 3]).tolist() == [0, 2, 3, 4]
     assert frame_edges([0, 2, 3], 3.5).tolist() == [0, 2, 3, 3.5]
     assert frame_edges([5]).tolist() == [5, 6]
-    for wrong in ([], [0, None], [1, 1], [2, 1]):
-        with pytest.raises(ValueError, match="times|time"):
+    assert frame_edges([1, 1]).tolist() == [1, 1, 2]  # more frames were wanted than there are
+    for wrong in ([], [0, None], [2, 1]):
+        with pytest.raises(ValueError, match="time"):
             frame_edges(wrong)
 
 
@@ -182,12 +184,10 @@ SHARES = arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(3, 7)), ele
 @settings(max_examples=60, deadline=None)
 def test_spans_in_order_are_the_best_cuts_there_are(shares):
     """Against every way to cut."""
-    from itertools import combinations
-
     parts, frames = shares.shape
     own = shares / shares.sum(1, keepdims=True)
     best = max(
-        sum(own[part, begin:end].sum() for part, (begin, end) in enumerate(zip((0, *cuts), (*cuts, frames), strict=True)))
+        sum(own[part, begin:end].sum() for part, (begin, end) in enumerate(pairwise((0, *cuts, frames))))
         for cuts in combinations(range(1, frames), parts - 1))
     spans = spans_in_order(shares, np.arange(frames + 1.0))
     assert sum(span.share for span in spans) == pytest.approx(best)
