@@ -34,7 +34,7 @@ class Card:
         question, options: as they were asked.
         said: the model's answer.
         answer: the right one; None: not known.
-        verdicts: (measure, score from 0 to 1) each.
+        verdicts: what each measure says, and whether that is good.
         start_s, end_s: of the bar of time.
         levels: of as many equal stretches of the bar, how much each was looked at; the highest is 1. May be empty.
         found: stretches that the model points at.
@@ -48,7 +48,7 @@ class Card:
     options: tuple[str, ...]
     said: str
     answer: str | None
-    verdicts: tuple[tuple[str, float], ...]
+    verdicts: tuple[tuple[str, bool], ...]
     start_s: float
     end_s: float
     levels: tuple[float, ...]

@@ -22,7 +22,9 @@ def write_page(path: Path, title: str, facts: Mapping[str, object], cards: Seque
     """
     said = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
     body = "".join(map(_card, cards)) or "<p>No answers.</p>"
-    path.write_text(_PAGE.format(title=_text(title), style=_STYLE, facts=said, body=body), encoding="utf-8")
+    truth = ', <b class="t">where the answer is shown</b>' if any(card.truth for card in cards) else ""
+    page = _PAGE.format(title=_text(title), style=_STYLE, facts=said, truth=truth, body=body)
+    path.write_text(page, encoding="utf-8")
 
 
 def _text(value: object) -> str:
@@ -35,8 +37,8 @@ def _card(card: Card) -> str:
     rows += [("Looked at", "; ".join(map(_stretch, card.found)))] if card.found else []
     rows += [("Shown at", "; ".join(map(_stretch, card.truth)))] if card.truth else []
     options = "".join(f"<li>{_text(option)}</li>" for option in card.options)
-    verdicts = "".join(f'<span class="verdict {"good" if score >= 0.5 else "bad"}">{_text(name)} {100 * score:.0f} %'
-                       "</span>" for name, score in card.verdicts)
+    verdicts = "".join(f'<span class="verdict {"good" if good else "bad"}">{_text(said)}</span>'
+                       for said, good in card.verdicts)
     return (
         f'<article class="card"><p class="kind">{_text(card.kind)} <span>{_text(card.video)}</span>{verdicts}</p>'
         f"<h2>{_text(card.question)}</h2>" + (f'<ol type="A">{options}</ol>' if options else "")
@@ -67,11 +69,13 @@ def _bar(card: Card) -> str:
         f'<rect class="level" x="{number * width:.2f}" y="{44 - 40 * level:.2f}" width="{width:.2f}" '
         f'height="{40 * level:.2f}"/>' for number, level in enumerate(card.levels))
     rows = row("found", 48, card.found) + row("truth", 62, card.truth)
+    top, bottom = 4 if levels else 42, 74 if card.truth else 60
+    ends = f"<span>{clock(card.start_s)}</span><span>{clock(card.end_s)}</span>"
     return (
-        '<figure><svg viewBox="0 0 1000 74" preserveAspectRatio="none" role="img" aria-label="bar of time">'
-        f'<rect class="track" x="0" y="{4 if levels else 44}" width="1000" height="{40 if levels else 2}"/>{levels}'
-        f"{rows}</svg><figcaption><span>{clock(card.start_s)}</span><span>{clock(card.end_s)}</span></figcaption>"
-        "</figure>")
+        f'<figure><svg viewBox="0 {top} 1000 {bottom - top}" style="height: {bottom - top}px" '
+        'preserveAspectRatio="none" role="img" aria-label="bar of time">'
+        f'<rect class="track" x="0" y="{top}" width="1000" height="{44 - top}"/>{levels}{rows}</svg>'
+        f"<figcaption>{ends}</figcaption></figure>")
 
 
 def _still(still: Still) -> str:
@@ -96,7 +100,7 @@ dt { color: var(--soft); } dd { margin: 0; white-space: pre-line; } ol { margin:
   margin: 1.2rem 0; }
 .kind { margin: 0; font-size: .85rem; color: var(--soft); } .kind span { margin-left: .6rem; }
 .verdict.good { color: var(--found); } .verdict.bad { color: var(--truth); }
-figure { margin: 0; } svg { display: block; width: 100%; height: 74px; }
+figure { margin: 0; } svg { display: block; width: 100%; }
 .track { fill: var(--bed); } .level { fill: var(--level); } rect.found { fill: var(--found); }
 rect.truth { fill: var(--truth); }
 figcaption { display: flex; justify-content: space-between; font-size: .8rem; color: var(--soft); }
@@ -109,6 +113,5 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{style}</style></head>
 <body><h1>{title}</h1><dl>{facts}</dl>
-<p class="key">In the bar of time: <b class="f">where the model looked</b>, <b class="t">where the answer is shown</b>.
-</p>{body}</body></html>
+<p class="key">In the bars of time: <b class="f">where the model looked</b>{truth}.</p>{body}</body></html>
 """

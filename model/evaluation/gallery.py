@@ -32,6 +32,7 @@ from model.training.frame_table import FrameReader, FrameTable
 DONE, WRONG_CALL, NOTHING_MADE = 0, 2, 3
 _MOST_STILLS, _STILL_SIDE = 8, 336
 _WHERE = " where"
+_GOOD_IOU = 0.5
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _card(answered: AnsweredSet, reader: FrameReader, name: str) -> Card:
         (answered.samples, name), (answered.rows, name), (answered.rows, name + _WHERE)))
     found = [] if placed is None else spans_read(placed["read"] or "")
     truth = [(one["start_s"], one["end_s"]) for one in sample["evidence"]]
-    verdicts = [] if asked is None else [("right", asked["score"])]
-    verdicts += [] if placed is None else [("span IoU", placed["score"])]
+    verdicts = [] if asked is None else [("right" if asked["score"] == 1 else "wrong", asked["score"] == 1)]
+    verdicts += [] if placed is None else [(f"span IoU {100 * placed['score']:.0f} %", placed["score"] >= _GOOD_IOU)]
     lines = [] if placed is None else [line.strip() for line in placed["said"].splitlines() if line.strip()]
     labels = lines if len(lines) == len(found) > 1 else [""] * len(found)
     given = asked if placed is None else placed  # its words are the model's own
