@@ -8,7 +8,7 @@ in the chosen layers the weights are computed anew from the queries and the kept
 
 where j runs over every key that t sees: the text in front, the VSTs of every window, and question and answer up to t.
 The weights of one t sum to 1. It is the mean "raw attention" over heads and layers (Abnar and Zuidema, arXiv
-2005.00928, section 3); which heads carry a thought is not known, so all count alike. t runs over the places that
+2005.00928); which heads carry a thought is not known, so all count alike. t runs over the places that
 predict the answer's tokens. The matrix of weights is never whole: kept rows are gone through in runs of `RUN`, once for
 z and once for the weights.
 

@@ -7,7 +7,7 @@ is spread evenly over them, and the shares of a frame's tokens are summed. A fra
 the next one's.
 
 A span is a run of frames whose share is at least `AT_LEAST` of the largest. (Class activation maps are cut in this way,
-at 0.2: Zhou et al., arXiv 1512.04150, section 3.2; at one half a lone peak keeps its width at half its height.)
+at 0.2: Zhou et al., arXiv 1512.04150; at one half a lone peak keeps its width at half its height.)
 
 K kept VSTs, R parts of an answer, F frames.
 """

@@ -1,7 +1,7 @@
 """How well spans of time agree: intersection over union.
 
 The best span of each question against the truth, as temporal grounding is scored (R@1 at an IoU, and the mean IoU; Gao
-et al., arXiv 1705.02101, section 4.2).
+et al., arXiv 1705.02101).
 """
 
 from collections.abc import Sequence
