@@ -1,13 +1,16 @@
 """Ask questions about a video.
 
-    ask-video VIDEO "question" [--model DIR] [--ratio 8] [--fps 1 | --frames N] [--memory FILE]
+    ask-video VIDEO "question" [--model DIR] [--ratio 8] [--fps 1 | --frames N] [--memory FILE] [--where [FILE]]
+    ask-video VIDEO --recipe find-advertisement | anomaly | chapters ...
 
 Without a question it asks for questions until an empty line. With --memory the video is watched once: the
-file is written the first time and read the next. The answer goes to standard output, everything else to
-standard error. Exit code 2: the call cannot be carried out, and why.
+file is written the first time and read the next. With --where it says where in the video the answer looked; a recipe
+has its own question and always says where. Answers and spans go to standard output (with --json as one object a line),
+everything else to standard error. Exit code 2: the call cannot be carried out, and why.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -26,7 +29,9 @@ from model.memory import Memory
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.ratio_choice import check_ratio
+from model.recipes import RECIPES
 from model.rotary import Positions, position_limit
+from model.show_where import WhereShown, file_of, print_where
 from model.window_layout import Text, Visual, plan_steps, window_lengths
 from pipeline import decode
 from pipeline.progress import StageProgress, add_log_json
@@ -168,16 +173,30 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace) -
 
 def answer(
     model: VideoXLForConditionalGeneration, memory: Memory, question: str, options: argparse.Namespace
-) -> float | None:
-    """Print the answer; returns seconds to its first token."""
+) -> tuple[str, float | None]:
+    """The answer, printed as it comes unless --json is given, and seconds to its first token."""
     first = FirstToken(time.perf_counter())
-    streamer = AnswerStreamer(model.processor.tokenizer, first)
-    model.answer(memory, question, streamer=streamer, max_new_tokens=options.max_new_tokens, do_sample=options.sample)
-    return first.seconds
+    streamer = None if options.json else AnswerStreamer(model.processor.tokenizer, first)
+    said = model.answer(
+        memory, question, streamer=streamer, max_new_tokens=options.max_new_tokens, do_sample=options.sample)
+    return said, first.seconds
+
+
+def show(question: str, said: str, shown: WhereShown | None, options: argparse.Namespace, console: Console) -> None:
+    """What stands behind an answer: where it looked, and with --json everything."""
+    placing = "above" if options.recipe is None else RECIPES[options.recipe].placing
+    found = None if shown is None else shown.find(question, said, placing)
+    if options.json:
+        print(json.dumps({"question": question, "answer": said} | ({} if found is None else found.as_json())))
+    elif found is not None:
+        print_where(found, console)
 
 
 def questions(options: argparse.Namespace) -> Iterator[str]:
-    """The question of the call, or those typed until an empty line or the end of the input."""
+    """The question of the call or its recipe, or those typed until an empty line or the end of the input."""
+    if options.recipe is not None:
+        yield RECIPES[options.recipe].question
+        return
     if options.question is not None:
         yield options.question
         return
@@ -200,6 +219,10 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     count.add_argument("--fps", type=float, default=1.0, help="frames a second; left out: 1")
     count.add_argument("--frames", type=int, help="this many frames, evenly spread")
     parser.add_argument("--memory", type=Path, help="file that keeps what was seen")
+    parser.add_argument("--recipe", choices=RECIPES, help="a ready question, in place of one's own; says where")
+    parser.add_argument("--where", nargs="?", type=file_of, const=False, metavar="FILE",
+                        help="say where the answer looked; and draw it into a .png or .html file")
+    parser.add_argument("--json", action="store_true", help="an object a line: question, answer, spans")
     parser.add_argument("--positions", choices=get_args(Positions), default="published")
     parser.add_argument("--max-new-tokens", type=int, default=256)
     parser.add_argument("--sample", action="store_true", help="draw the answer instead of taking the likeliest words")
@@ -214,6 +237,8 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--fps must be more than 0")
     if options.frames is not None and options.frames < 1:
         parser.error("--frames must be at least 1")
+    if options.recipe is not None and options.question is not None:
+        parser.error("--recipe has its own question: leave yours out")
     if options.max_new_tokens < 1:
         parser.error("--max-new-tokens must be at least 1")
     if not options.video.is_file():
@@ -232,9 +257,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(
             f"{memory.frames} frames in {time.perf_counter() - start:.1f} s, {memory.nbytes / 1e6:.1f} MB kept"
         )
+        wanted = options.recipe is not None or options.where is not None
+        shown = WhereShown(model, memory, options.video, options.where or None) if wanted else None
         for question in questions(options):
-            seconds = answer(model, memory, question, options)
-            console.print(f"first token after {seconds:.2f} s" if seconds is not None else "no answer")
+            said, seconds = answer(model, memory, question, options)
+            show(question, said, shown, options, console)
+            if not options.json:
+                console.print(f"first token after {seconds:.2f} s" if seconds is not None else "no answer")
     except (CannotAskError, decode.UnreadableVideoError, ValueError) as error:
         console.print(str(error), style="red", markup=False)
         return 2

@@ -64,12 +64,12 @@ class VSTAttention(nn.Module):
         """Attend over the pass; also give the keys (at memory positions) and values to keep, [H, K, D]
         each.
         """
-        q, k, v = self._project(hidden_TC, context.plan)
+        q, k, v = self.project(hidden_TC, context.plan)
         kept = context.plan.kept_K
-        kept_k, kept_v = _rotate(k[:, kept], context.at_ranks), v[:, kept]
-        own = _rotate(k, context.at_slots), v
+        kept_k, kept_v = rotate(k[:, kept], context.at_ranks), v[:, kept]
+        own = rotate(k, context.at_slots), v
         attended_TC = attend_pass(
-            _rotate(q, context.at_slots),
+            rotate(q, context.at_slots),
             own,
             (kept_k, kept_v),
             pasts,
@@ -78,7 +78,7 @@ class VSTAttention(nn.Module):
         )
         return self.o_proj(attended_TC), kept_k, kept_v
 
-    def _project(self, hidden_TC: Tensor, plan: PassPlan) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, hidden_TC: Tensor, plan: PassPlan) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [N, T, D], keys and values [H, T, D], not rotated."""
         ordinary = (self.q_proj, self.k_proj, self.v_proj)
         if plan.vst_V.shape[0] == 0:
@@ -94,7 +94,8 @@ class VSTAttention(nn.Module):
         return x_TC.unflatten(-1, (-1, self.head_dim)).transpose(0, 1)
 
 
-def _rotate(x_HTD: Tensor, rotation: Rotation) -> Tensor:
+def rotate(x_HTD: Tensor, rotation: Rotation) -> Tensor:
+    """Heads turned to their positions, [H, T, D]."""
     cos, sin = rotation
     return x_HTD * cos + rotate_half(x_HTD) * sin
 

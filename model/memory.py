@@ -112,6 +112,11 @@ class Memory:
         return len(self.state.times_s)
 
     @property
+    def tokens_per_frame(self) -> int:
+        """Visual tokens of a frame."""
+        return self._model.config.tokens_per_crop
+
+    @property
     def ratios(self) -> tuple[int, ...]:
         """Ratio of each finished window."""
         return tuple(self.state.window_ratios)

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from model.evaluation.span_overlap import Span
 from model.evaluation.viewing import Viewing
+from model.where import Placing
 
 Format = Literal["letter", "yes_no", "open"]
 """letter: one of the options; yes_no; open: words."""
@@ -42,6 +44,7 @@ class Question:
         subtitles: lines that take the place of `SUBTITLES` in the prompt, those heard at the frames shown.
         teacher_forced: whether to ask, instead of generating, that every token of `answer` is the likeliest where it
             stands behind `prefill`.
+        placing: how the attention of the answer becomes spans of time; None: no spans are asked for.
         attributes: what figures are grouped by: kind of question, length of the video, ...
     """
 
@@ -57,6 +60,7 @@ class Question:
     most_tokens: int = 16
     subtitles: tuple[Subtitle, ...] = ()
     teacher_forced: bool = False
+    placing: Placing | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def words(self, times_s: Sequence[float | None]) -> str:
@@ -75,7 +79,9 @@ class Reply:
     Attributes:
         text: what it said behind the prefill.
         forced: of a teacher-forced question, whether every token of the answer was the likeliest.
+        spans: where it looked, the most important span first or, of lines, by time; empty: it was not asked.
     """
 
     text: str
     forced: bool | None = None
+    spans: tuple[Span, ...] = ()

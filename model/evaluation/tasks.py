@@ -9,6 +9,7 @@ from model.evaluation.benchmarks import (
     mvbench,
     nextqa,
     nextqa_open,
+    use_cases,
     vico_held_out,
     vico_reorder,
     video_mme,
@@ -17,7 +18,7 @@ from model.evaluation.benchmarks import (
 from model.evaluation.task import Task
 
 _MODULES = (mlvu, mlvu_generation, video_mme, long_video_bench, vnbench, mvbench, nextqa, nextqa_open, mme, mmbench,
-            vico_held_out, vico_reorder)
+            vico_held_out, vico_reorder, use_cases)
 
 
 def all_tasks() -> dict[str, Task]:

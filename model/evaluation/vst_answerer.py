@@ -16,6 +16,7 @@ from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.ratio_choice import PUBLISHED_SEED, DrawnRatio, RatioChoice, check_ratio
 from model.rotary import Positions, position_limit
+from model.where import where
 
 
 def prompt_ids(
@@ -108,7 +109,11 @@ class SeenAsVst:
             input_ids=torch.tensor([ids], device=self._model.device), past_key_values=self._memory.cache(self._model),
             max_new_tokens=question.most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.eos_token_id)
-        return Reply(tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip())
+        text = tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip()
+        if question.placing is None:
+            return Reply(text)
+        found = where(self._model, self._memory, ids, text, question.placing)
+        return Reply(text, spans=tuple((span.start_s, span.end_s) for span in found.spans))
 
     def log_likelihood(self, question: Question) -> tuple[float, bool]:
         """Natural logarithm of the probability of the given answer, and whether greedy decoding gives it."""

@@ -14,12 +14,12 @@ class FakeAnswerer:
     """Says what a function says.
 
     Args:
-        say: question to words.
+        say: question to words, or to a whole reply.
     """
 
     method, ratio = "fake", "1"
 
-    def __init__(self, say: Callable[[Question], str]) -> None:
+    def __init__(self, say: Callable[[Question], str | Reply]) -> None:
         self.settings = {"method": self.method, "ratio": self.ratio}
         self.looks: list[tuple[int, str | None]] = []
         self._say = say
@@ -36,11 +36,12 @@ class FakeAnswerer:
 class FakeSeen:
     positions = 3
 
-    def __init__(self, times_s: list[float | None], say: Callable[[Question], str]) -> None:
+    def __init__(self, times_s: list[float | None], say: Callable[[Question], str | Reply]) -> None:
         self.times_s, self._say = times_s, say
 
     def reply(self, question: Question) -> Reply:
-        return Reply(self._say(question))
+        said = self._say(question)
+        return said if isinstance(said, Reply) else Reply(said)
 
 
 def always_a() -> FakeAnswerer:

@@ -1,0 +1,1 @@
+"""Generated films with inserted advertisements, odd behaviour and chapters, for the recipes of ask-video."""

@@ -1,0 +1,91 @@
+"""What is asked about a use case film.
+
+    find_advertisement   open             the recipe's question -> A red crown.
+    which_advertisement  multiple_choice  What does the inserted advertisement show?
+    when_advertisement   multiple_choice  In which part of the video is it?
+    find_anomaly         open             the recipe's question -> The star climbs upwards.
+    which_anomaly        multiple_choice  Which of these happens?
+    list_chapters        open             the recipe's question -> A line for each chapter.
+    which_chapter        multiple_choice  What is the second chapter about?
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from model.evaluation.miniature_films import COLOURS, SHAPES, Look
+from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, Piece, UseCaseFilm
+from model.recipes import RECIPES
+
+RECIPE_OF_KIND = {"find_advertisement": "find-advertisement", "find_anomaly": "anomaly", "list_chapters": "chapters"}
+_OPTIONS = 4
+_QUARTERS = tuple(f"In the {name} quarter." for name in ("first", "second", "third", "last"))
+_COUNTED = ("first", "second", "third", "fourth")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question; without options it is open.
+
+    Attributes:
+        evidence: what the answer rests on, by time.
+    """
+
+    kind: str
+    question: str
+    answer: str
+    evidence: tuple[Piece, ...]
+    options: tuple[str, ...] = ()
+
+
+def named(look: Look) -> str:
+    """ "A red crown." """
+    colour, shape = look
+    return f"{'An' if colour[0] in 'aeiou' else 'A'} {colour} {shape}."
+
+
+def questions_about(film: UseCaseFilm, rng: Random) -> Iterator[Asked]:
+    """All questions.
+
+    Args:
+        rng: draws wrong options and their order.
+    """
+    advertisement, anomaly, chapters = film.advertisement, film.anomaly, film.chapters
+    yield _open("find_advertisement", named(advertisement.look), (advertisement,))
+    products = [named((colour, shape)) for colour in COLOURS for shape in PRODUCTS]
+    yield _choice("which_advertisement", "What does the inserted advertisement show?", named(advertisement.look),
+                  (advertisement,), products, rng)
+    middle = (advertisement.start_s + advertisement.end_s) / 2
+    quarter = int(_OPTIONS * middle / film.script.duration_s)
+    yield Asked("when_advertisement", "In which part of the video is the inserted advertisement?", _QUARTERS[quarter],
+                (advertisement,), _QUARTERS)
+    happening = _happening(anomaly.look, film.odd)
+    yield _open("find_anomaly", happening, (anomaly,))
+    others = [_happening(piece.look, odd) for piece in chapters for odd in ODD]
+    yield _choice("which_anomaly", "What happens in this video that is unlike everything else in it?", happening,
+                  (anomaly,), others, rng)
+    yield _open("list_chapters", "\n".join(named(piece.look) for piece in chapters), chapters)
+    place = rng.randrange(len(chapters))
+    looks = [named(piece.look) for piece in chapters]
+    if len(looks) < _OPTIONS:
+        looks += rng.sample([named((colour, shape)) for colour in COLOURS for shape in SHAPES
+                             if named((colour, shape)) not in looks], _OPTIONS - len(looks))
+    yield _choice("which_chapter", f"What is the {_COUNTED[place]} chapter of this video about?", looks[place],
+                  (chapters[place],), looks, rng)
+
+
+def _happening(look: Look, action: str) -> str:
+    return f"The {look[1]} {action}."
+
+
+def _open(kind: str, answer: str, evidence: tuple[Piece, ...]) -> Asked:
+    return Asked(kind, RECIPES[RECIPE_OF_KIND[kind]].question, answer, evidence)
+
+
+def _choice(
+    kind: str, question: str, answer: str, evidence: tuple[Piece, ...], pool: Sequence[str], rng: Random
+) -> Asked:
+    """Three of the pool's other texts and the answer, in a random order."""
+    options = rng.sample([text for text in pool if text != answer], _OPTIONS - 1)
+    options.insert(rng.randrange(_OPTIONS), answer)
+    return Asked(kind, question, answer, evidence, tuple(options))
