@@ -46,7 +46,7 @@ test-long: $(VENV)/.installed
 
 learn: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[plots]'
-	$(BIN)/python -m model.evaluation.run_grid --grid $(GRID) --out $(LEARN)
+	$(BIN)/ablate $(GRID) --out $(LEARN) --jobs 2 --threads 1
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

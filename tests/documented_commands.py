@@ -240,7 +240,8 @@ def flags_of(name: str) -> set[str]:
 _WAYS = {"build-vico": [[], ["--plan"], ["--status", "DIR"], ["--explain", "DIR"]]}
 """Commands that have several parsers, and what leads to each."""
 _ARGUMENTS = {"inspect-vico": ["DIR"], "report-vico": ["DIR"], "push-vico": ["DIR", "a/b"],
-              "export-llava": ["DIR", "--out", "OUT"], "ask-video": ["film.mp4"]}
+              "export-llava": ["DIR", "--out", "OUT"], "ask-video": ["film.mp4"],
+              "ablate": ["learn"]}
 """What a command cannot be called without."""
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from model.evaluation.held_out import AskedSpan, StoredFrames
+from model.evaluation.methods.method import ALL, REDUCE, VST, Method
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.token_loss import IGNORED_LABEL
@@ -56,14 +57,14 @@ class Answered:
 @torch.no_grad()
 def answer_spans(
     model: VideoXLForConditionalGeneration, processor: VideoXLProcessor, frames: StoredFrames,
-    spans: Sequence[AskedSpan], ratio: int, seen: Seen = "shown",
+    spans: Sequence[AskedSpan], method: Method, seen: Seen = "shown",
 ) -> Iterator[Answered]:
     """Ask everything.
 
     Args:
         model: in evaluation mode.
         frames: where the stretches' frames are.
-        ratio: of every window; 1: nothing is compressed.
+        method: the way to look: `vst`, `all`, or one that keeps whole frames (`WHOLE_FRAMES`).
         seen: the frames as they are, the same ones in a random order, or black ones.
     """
     for span in spans:
@@ -71,10 +72,18 @@ def answer_spans(
         if seen == "shuffled":
             generator = np.random.default_rng(zlib.crc32(f"{span.video_id} {span.start_s}".encode()))
             pixels = pixels[generator.permutation(len(pixels))]
-        tokens_VC = model.model.encode(pixels)
+        tokens_VC = _kept(model.model.encode(pixels), method, model.config.tokens_per_crop)
         for first in range(0, len(span.samples), _MOST_TOGETHER):
             some = span.samples[first:first + _MOST_TOGETHER]
-            yield from _answer(model, processor, tokens_VC, some, ratio)
+            yield from _answer(model, processor, tokens_VC, some, method.factor if method.name == VST else 1)
+
+
+def _kept(tokens_VC: Tensor, method: Method, tokens_per_frame: int) -> Tensor:
+    """What the language model is shown of a stretch: all visual tokens, or whole frames that stand for several."""
+    if method.name in (VST, ALL):
+        return tokens_VC
+    frames = iter(tokens_VC.unflatten(0, (-1, tokens_per_frame)))
+    return torch.cat([kept.tokens_KC for kept in REDUCE[method.name](frames, method.factor)])
 
 
 def _shown(frame: np.ndarray, seen: Seen) -> np.ndarray:

@@ -36,7 +36,8 @@ REDUCE: dict[str, Reduce] = {
 """Ways that drop or average tokens whatever the question."""
 
 NAMES = (ALL, VST, *REDUCE, TWO_TOKENS)
-_WHOLE_FRAMES = {"pool-time", "drop-frames", "merge-frames", "merge-places"}
+WHOLE_FRAMES = {"pool-time", "drop-frames", "merge-frames", "merge-places"}
+"""Those of them that keep as many tokens of a frame as there are, and fewer frames."""
 
 
 class MethodError(ValueError):
@@ -118,6 +119,6 @@ class Method:
         tokens = frames * tokens_per_frame
         if self.name == VST:
             return sum(kept_count(length, self.factor) for length in window_lengths(tokens, window_tokens))
-        if self.name in _WHOLE_FRAMES:
+        if self.name in WHOLE_FRAMES:
             return ceil(frames / self.factor) * tokens_per_frame
         return tokens // self.factor

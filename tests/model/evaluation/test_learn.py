@@ -2,36 +2,45 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
+from model.evaluation.ablation.ablate_command import run
+from model.evaluation.ablation.grid_folders import GridFolders
+from model.evaluation.ablation.read_grid import read_grid
 from model.evaluation.answers import answer_spans
-from model.evaluation.grid import read_grid
-from model.evaluation.grid_folders import round_folders
 from model.evaluation.held_out import AskedSpan, StoredFrames, held_out_spans
+from model.evaluation.methods.method import Method
+from model.evaluation.methods.watch import encoded, watch
 from model.evaluation.miniature_films import LOOKS, film_script, told
-from model.evaluation.run_grid import main
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import newest_checkpoint
 from model.training.run_log import read_log
+from tests.model.evaluation.official_sets import OfficialSets
 
 SEED = 0
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished small grid."""
     out = tmp_path_factory.mktemp("learn") / "out"
-    assert main(["--grid", "learn-small", "--out", str(out), "--jobs", "2"]) == 0
+    assert run(["learn-small", "--out", str(out), "--jobs", "2", "--threads", "1"]) == 0
     return out
 
 
 def test_loss_falls_in_every_run(learned: Path) -> None:
-    for name in read_grid("learn-small").runs:
-        losses = [step["loss"] for folder in round_folders(learned, SEED, name) for step in read_log(folder)]
+    folders = GridFolders(read_grid("learn-small"), learned)
+    for name in folders.grid.runs:
+        losses = [step["loss"] for folder in folders.rounds(SEED, name) for step in read_log(folder)]
         assert all(map(math.isfinite, losses))
         assert sum(losses[-5:]) < sum(losses[:5]), name
 
@@ -45,7 +54,8 @@ def test_every_cell_is_filled(learned: Path) -> None:
         assert 0 <= one["mean"] <= 1
         assert one["questions"] > 5
         assert len(one["of_seeds"]) == len(grid.seeds)
-    assert (learned / "table.md").read_text().count("\n") == len(results) + 2
+    rows = {(cell.run, str(cell.way)) for cell in grid.all_cells()}
+    assert (learned / "table.md").read_text().count("\n") == len(rows) + 3
     assert (learned / "claims.md").read_text().count("\n") == len(grid.claims) + 2
 
 
@@ -54,10 +64,55 @@ def test_what_is_done_is_not_done_again(learned: Path, capfd: pytest.CaptureFixt
     cell = next(learned.glob(f"seed-{SEED}/vico/answers/*.jsonl"))
     before = cell.read_bytes()
     cell.unlink()
-    assert main(["--grid", "learn-small", "--out", str(learned), "--jobs", "1"]) == 0
+    assert run(["learn-small", "--out", str(learned), "--threads", "1"]) == 0
     assert cell.read_bytes() == before
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert "VICO beats" in capfd.readouterr().out
+
+
+def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = {"base": {"grid": "learn-small", "runs": ["look", "find"]}, "choices": {"warmup": 0.5},
+            "cells": [{"run": "find", "task": "order", "ratio": 16}]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
+    assert run([str(tmp_path / "grid.yaml"), "--out", str(learned)]) == 2
+    words = capsys.readouterr().err
+    assert f"choices.warmup was {read_grid('learn-small').choices['warmup']} and is 0.5" in words
+    assert str(learned / f"seed-{SEED}" / "look") in words
+
+
+def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_stopped(
+    learned: Path, tmp_path: Path, long_tests: bool
+) -> None:
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_dev()
+    sizes = {"frames": 64, "limit": 3} if not long_tests else {"frames": 64}
+    said = {"runs": {"trained": {"init": "elsewhere"}}, "tasks": {"mlvu": {"benchmark": "mlvu-dev", **sizes}},
+            "cells": [{"run": "trained", "task": "mlvu", "ratio": 8, "method": ["vst", "pool-time"]}]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
+    checkpoint = newest_checkpoint(learned / f"seed-{SEED}" / "vico")[0]
+    launch = "torchrun --nproc-per-node 2 --no-python" if long_tests else "env LAUNCHED=1"
+    words = [str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out"), "--data", str(sets.data), "--launch", launch,
+             "--init", f"trained={checkpoint}", "--threads", "1", "--log-json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model.evaluation.ablation.ablate_command", *words], text=True, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begun = json.loads(process.stderr.readline())
+    assert begun == {"event": "measure begins", "run": "trained", "seed": None, "cells": 2}
+    process.send_signal(signal.SIGTERM)
+    stopped = process.communicate(timeout=100)[1]
+    assert (process.returncode, "the same command goes on" in stopped) == (4, True)
+    assert not (tmp_path / "out" / "table.md").exists()
+
+    assert run(words) == 0
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [(row["method"], row["ratio"], row["figure"], row["seeds"]) for row in rows] == [
+        ("vst", 8, "overall", []), ("pool-time", 8, "overall", [])]
+    answers = pq.read_table(
+        tmp_path / "out" / "given" / "trained" / "answers" / "mlvu-pool-time-8" / "mlvu-dev" / "answers.parquet")
+    assert set(answers["method"].to_pylist()) == {"pool-time:8"}
+    assert set(answers["frames"].to_pylist()) == {64}
 
 
 def test_single_moments_say_what_the_script_says(learned: Path) -> None:
@@ -89,15 +144,17 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
     assert asked > 50
 
 
-def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path) -> None:
+@pytest.mark.parametrize("way", ["vst:16", "all", "pool-time:4", "merge-frames:2"])
+def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path, way: str) -> None:
     """What greedy decoding says of a question is exactly right; anything else is not."""
+    method = Method.parse(way)
     folder = learned / "films" / "test"
     checkpoint = newest_checkpoint(learned / f"seed-{SEED}" / "moments")[0]
     model = VideoXLForConditionalGeneration.from_pretrained(checkpoint).eval()
     model.processor = processor = VideoXLProcessor.from_pretrained(checkpoint)
     frames, judged = StoredFrames(folder / "vico"), 0
     for span in held_out_spans([folder / "moments"], ["find_colour"], ["open"], 16, 10):
-        memory = model.compress(frames.of(span), ratio=16)
+        memory = watch(model, method, encoded(model, frames.of(span)))
         for sample in span.samples:
             asked = sample["conversations"][0]["value"].removeprefix("<image>\n")
             said = model.answer(memory, asked, max_new_tokens=12)
@@ -105,7 +162,7 @@ def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path) -> 
             for answer, is_right in ((said, True), (f"{said} no", False)):
                 turns = [sample["conversations"][0], {"from": "gpt", "value": answer}]
                 one = AskedSpan(span.video_id, span.start_s, span.end_s, (sample | {"conversations": turns},))
-                [found] = answer_spans(model, processor, frames, [one], 16)
+                [found] = answer_spans(model, processor, frames, [one], method)
                 assert found.exact == is_right, answer
             judged += 1
     assert judged == 10

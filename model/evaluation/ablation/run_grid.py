@@ -1,0 +1,106 @@
+"""Working off a grid: generate data, train every run from every seed, ask every question, write the tables.
+
+What is done is not done again.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from model.evaluation.ablation.generated_data import films_are_there, make_films, make_stills, stills_are_there
+from model.evaluation.ablation.grid import Cell, Run
+from model.evaluation.ablation.grid_folders import GridFolders, film_answers
+from model.evaluation.ablation.measure_cells import is_measured, measure_cells
+from model.evaluation.ablation.measure_films import read_answers, scores
+from model.evaluation.ablation.own_commands import OwnCommands
+from model.evaluation.ablation.progress import Progress
+from model.evaluation.ablation.train_run import is_trained, train_run
+
+
+class GridRun:
+    """A grid that is worked off.
+
+    Args:
+        folders: the grid and where it lies.
+        commands: starts the commands.
+        jobs: commands at a time.
+        progress: is told what begins and ends.
+    """
+
+    def __init__(self, folders: GridFolders, commands: OwnCommands, jobs: int, progress: Progress) -> None:
+        self._folders, self._grid, self._commands = folders, folders.grid, commands
+        self._jobs, self._progress = jobs, progress
+
+    def run(self) -> None:
+        """Do everything that is not done yet; the first failure ends what is running, and what is finished is kept.
+
+        Raises:
+            CommandFailedError, CommandStoppedError, GridChangedError: the message says what happened.
+        """
+        self._folders.out.mkdir(parents=True, exist_ok=True)
+        data = [(self._films, name) for name in self._grid.films]
+        self._all([*data, (self._stills,)] if self._grid.stills else data)
+        for level in self._grid.levels():
+            self._all([(self._run, seed, name) for name in level for seed in self._grid.seeds_of(name)])
+
+    def _all(self, work: Iterable[tuple]) -> None:
+        """Work things off, as many at a time as there are jobs."""
+        pool = ThreadPoolExecutor(self._jobs)
+        futures = [pool.submit(*item) for item in work]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+        except BaseException:
+            self._commands.stop()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _films(self, name: str) -> None:
+        with self._progress.of(not films_are_there(self._folders, name), "draw films", set=name):
+            make_films(self._folders, self._commands, name, self._grid.films[name])
+
+    def _stills(self) -> None:
+        with self._progress.of(not stills_are_there(self._folders), "draw stills"):
+            make_stills(self._folders, self._commands)
+
+    def _run(self, seed: int | None, name: str) -> None:
+        run, folder = self._grid.runs[name], self._folders.run(seed, name)
+        if run.gate is not None:
+            folder = self._train_to_gate(seed, name, run)
+        elif run.init is None:
+            self._train(seed, name, folder, self._start(seed, run))
+        self._measure(seed, name, folder, self._grid.cells_of(name))
+
+    def _start(self, seed: int, run: Run) -> Path | None:
+        if run.after is None:
+            return None
+        trained = self._grid.runs[run.after].init is None
+        return self._folders.checkpoint(seed if trained else None, run.after)
+
+    def _train_to_gate(self, seed: int, name: str, run: Run) -> Path:
+        """Rounds until the gate is passed, or there were enough; returns the folder of the last."""
+        start, gate = self._start(seed, run), run.gate
+        asked = Cell(run=name, task=gate.task, ratio=gate.ratio)
+        for number in range(1, gate.most_rounds + 1):
+            folder = self._folders.run(seed, name) / f"round-{number}"
+            self._train(seed, name, folder, start)
+            self._measure(seed, name, folder, [asked])
+            answers = scores(read_answers(film_answers(folder, asked)))
+            share = sum(answers.values()) / len(answers)
+            self._progress.say("gate", run=name, seed=seed, round=number, task=gate.task, right=round(share, 4))
+            if share >= gate.at_least:
+                break
+            start = self._folders.checkpoint(seed, name)
+        return folder
+
+    def _train(self, seed: int, name: str, folder: Path, start: Path | None) -> None:
+        with self._progress.of(not is_trained(folder), "train", run=name, seed=seed):
+            train_run(self._folders, self._commands, seed, name, folder, start)
+
+    def _measure(self, seed: int | None, name: str, folder: Path, cells: Sequence[Cell]) -> None:
+        left = [cell for cell in cells if not is_measured(self._folders, folder, cell)]
+        checkpoint = self._folders.checkpoint(seed, name)
+        with self._progress.of(bool(left), "measure", run=name, seed=seed, cells=len(left)):
+            measure_cells(self._folders, self._commands, folder, checkpoint, cells)
