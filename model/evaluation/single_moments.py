@@ -3,7 +3,11 @@
     describe_moment  open             Describe what is to be seen ... -> the caption of a clip, shown alone
     find_colour      open             What colour is the star? -> the needle: one event in a stretch
     find_shape       open             Which shape is red?
+    list_by_colour   open             Which shapes are to be seen? Name them by colour, from A to Z.
+    list_by_shape    open             Which colours are to be seen? Name them by shape, from A to Z.
     which_is_seen    multiple_choice  like VICO's: one event of the stretch beside three that are not in it
+
+The lists name what a stretch shows in the order of the alphabet, so that they say nothing about time.
 
 The data set shares frames with the one it is made from (hard links), so that both show the same pictures.
 """
@@ -35,6 +39,8 @@ and the captions of clips, are the data set `moments-of-parts`.
 """
 _SEEN = ("Which of these moments is to be seen in the video?", "Which of the moments below does the video show?",
          "One of these moments happens in the video. Which?")
+_BY_COLOUR = "Which shapes are to be seen? Name them by colour, from A to Z."
+_BY_SHAPE = "Which colours are to be seen? Name them by shape, from A to Z."
 _DESCRIBE = ("Describe what is to be seen in this part of the video.", "What happens in this video? Describe it.")
 
 
@@ -103,19 +109,27 @@ def _samples(
         rng = Random(f"{video['video_id']} {start_s} {end_s}")
         inside = [moment for moment in moments if start_s <= moment.start_s and moment.end_s <= end_s]
         span = video, start_s, end_s, DATASET if end_s - start_s >= span_seconds else PARTS_DATASET
+        if inside and seconds > span[2] - span[1]:
+            yield _sample(span, inside, "list_by_colour", _BY_COLOUR, _listed(inside, "{0} {1}"))
+            yield _sample(span, inside, "list_by_shape", _BY_SHAPE, _listed(inside, "{1} {0}"))
         times = Counter(word for moment in inside for word in moment.look)
         for moment in inside:
             colour, shape = moment.look
             if times[shape] == 1:
-                yield _sample(span, moment, "find_colour", f"What colour is the {shape}?", f"{colour.capitalize()}.")
+                yield _sample(span, [moment], "find_colour", f"What colour is the {shape}?", f"{colour.capitalize()}.")
             if times[colour] == 1:
-                yield _sample(span, moment, "find_shape", f"Which shape is {colour}?", f"{shape.capitalize()}.")
+                yield _sample(span, [moment], "find_shape", f"Which shape is {colour}?", f"{shape.capitalize()}.")
             if end_s - start_s >= span_seconds:
                 yield _which_is_seen(span, moment, inside, rng)
     for moment in moments if describe else ():
         rng = Random(f"{video['video_id']} {moment.start_s}")
         span = video, moment.start_s, moment.end_s, PARTS_DATASET
-        yield _sample(span, moment, "describe_moment", rng.choice(_DESCRIBE), told(moment.look))
+        yield _sample(span, [moment], "describe_moment", rng.choice(_DESCRIBE), told(moment.look))
+
+
+def _listed(moments: Sequence[Moment], form: str) -> str:
+    """Looks by the alphabet, one after the other."""
+    return ", ".join(sorted(form.format(*moment.look) for moment in moments)).capitalize() + "."
 
 
 def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: Random) -> dict[str, Any]:
@@ -124,11 +138,11 @@ def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: R
     options = [told(look) for look in absent]
     index = rng.randrange(_OPTIONS)
     options.insert(index, told(moment.look))
-    return _sample(span, moment, "which_is_seen", rng.choice(_SEEN), options[index], options, index)
+    return _sample(span, [moment], "which_is_seen", rng.choice(_SEEN), options[index], options, index)
 
 
 def _sample(
-    span: tuple[dict[str, Any], float, float, str], moment: Moment, kind: str, question: str, answer: str,
+    span: tuple[dict[str, Any], float, float, str], moments: Sequence[Moment], kind: str, question: str, answer: str,
     options: Sequence[str] = (), index: int | None = None,
 ) -> dict[str, Any]:
     """A row of `samples`, its conversation worded like VICO's."""
@@ -138,8 +152,8 @@ def _sample(
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=True))
         asked = f"{question}\nOptions:\n{listed}\nGive the letter of the right option and its words."
         said = f"({_LETTERS[index]}) {answer}"
-    first = round(moment.start_s - start_s)
-    name = f"{video['video_id']} {start_s} {end_s} {kind} {moment.start_s} {question} {options}"
+    firsts = [round(moment.start_s - start_s) for moment in moments]
+    name = f"{video['video_id']} {start_s} {end_s} {kind} {moments[0].start_s} {question} {options}"
     return {
         "sample_id": hashlib.sha256(name.encode()).hexdigest()[:32], "dataset": dataset,
         "video_id": video["video_id"], "split": video["split"], "kind": kind,
@@ -149,9 +163,9 @@ def _sample(
         "media": [{"type": "video", "video_id": video["video_id"], "start_s": float(start_s),
                    "end_s": float(end_s), "frame_indexes": []}],
         "span_start_s": float(start_s), "span_end_s": float(end_s),
-        "min_frames": smallest_budget(round(end_s - start_s), [(first, first + CLIP_S)]),
+        "min_frames": smallest_budget(round(end_s - start_s), [(first, first + CLIP_S) for first in firsts]),
         "evidence": [{"clue_id": None, "clip_index": round(moment.start_s / CLIP_S), "start_s": moment.start_s,
-                      "end_s": moment.end_s}],
+                      "end_s": moment.end_s} for moment in moments],
         "distance_s": None, "language": "en", "twin_of": None,
         "checks": {"clock": True, "similarity": 0.0, "blind_right": 0, "blind_asked": 0},
         "captioner": "file", "orderer": "clock", "calibration": False}
