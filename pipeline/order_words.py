@@ -9,9 +9,12 @@ import unicodedata
 
 _ENGLISH = (
     r"then|afterwards?|finally|eventually|subsequently|meanwhile|lastly|firstly|secondly|thirdly|initially|previously"
-    r"|later|earlier|next (?!to\b)|before|after|at (?:first|last)|in the (?:end|beginning)"
+    r"|later|earlier|next\b(?![ -](?:to|door)\b)|thereafter|before|after|at (?:first|last)|in the (?:end|beginning)"
     r"|at the (?:end|beginning|start)|to begin with|again|once more|followed by|opening (?:scene|shot|credits)"
-    r"|(?:end|closing) credits|(?:closing|final|last|first) (?:scene|shot|frames?|moments?|part)|concludes?"
+    r"|for the (?:first|second|third|last|final|next) time|(?:half|mid)way through"
+    r"|(?:towards?|near|by) the (?:end|beginning) of the (?:video|film|movie)"
+    r"|(?:end|closing) credits|(?:opening|closing|final|last|first) (?:scene|shot|frames?|moments?|minutes?|part)"
+    r"|concludes?"
     r"|(?:begins|starts|ends) with|the (?:video|film|movie) (?:begins|starts|opens|ends|closes)")
 _OTHERS = {
     "de": "dann|danach|daraufhin|anschließend|schließlich|zuletzt|zuerst|zunächst|später|nachdem|bevor|vorher|hinterher"

@@ -16,7 +16,8 @@ _PATTERNS: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         r"(?<![\d:])\d{1,2}:[0-5]\d(?![\d:])|\d{1,2}:[0-5]\d:[0-5]\d|\btime ?(?:stamp|code)s?\b"
         r"|\b(?:at|after|from|until|to|around|by)\s+(?:about\s+)?\d+(?:\.\d+)?\s*-?"
         r"(?:s|sec|secs|seconds?|min|mins|minutes?)\b"
-        r"|\b(?:second|minute)s?\s+\d+|\b\d+(?:\.\d+)?\s*s\b|\b\d+(?:st|nd|rd|th) (?:second|minute)\b", re.I)),
+        rf"|\bseconds?\s+\d+|\bminutes?\s+{_NUMBER}\b|\b\d+(?:\.\d+)?\s*s\b"
+        r"|\b\d+(?:st|nd|rd|th) (?:second|minute)\b", re.I)),
     (Reason.CLIP_NUMBER, re.compile(
         rf"\b(?:clip|frame|segment|shot|scene|chapter|image|part)s?\s*(?:#|no\.?|number)?\s*{_NUMBER}\b"
         rf"|\b{_NUMBER}(?:st|nd|rd|th) (?:clip|frame|segment|shot|scene)\b|#\d+", re.I)),

@@ -72,6 +72,10 @@ def _said(sample: Sample) -> str:
     (Reason.ORDER_WORD, "Sp\u0061\u0308ter \u00f6ffnet ein Kind das gr\u00fcne Fenster"),
     (Reason.ORDER_WORD, "\ufb01nally a violet bus reaches its stop"),
     (Reason.TIME_CODE, "A baker waves at \uff11\uff12\uff1a\uff14\uff15 by the river"),
+    (Reason.TIME_CODE, "At minute five a cat jumps over a crate"),
+    (Reason.ORDER_WORD, "A grey cat jumps; next, a dog barks"),
+    (Reason.ORDER_WORD, "A grey cat jumps for the second time over a crate"),
+    (Reason.ORDER_WORD, "In the opening minutes a cat jumps over a crate"),
     (Reason.MARKS, "Fin\u200bally a violet bus reaches its stop"),
     (Reason.MARKS, "A sailor mends \u202e a torn sail"),
     (Reason.MARKS, "A sign reads <image> above the yellow door"), (Reason.MARKS, "(A) A sailor mends a torn sail"),
@@ -87,7 +91,8 @@ def test_words_that_give_away_are_caught_by_their_own_check(film: Film, reason: 
     "Das Mädchen öffnet ein grünes Fenster im Haus", "Старик чинит сеть у реки", "一个男人在河边修理渔网。",
     "Une femme en robe rouge devant l'église", "El niño lee un libro en la cocina", "القطة تنام على السرير",
     "The café serves 5 µm filters to naïve guests", "A girl follows directions on a map",
-    "They say \"hello\" at a red door", "The picture is dark, mostly blue."])
+    "A man next-door stands next to a lamp",
+    "The second one of two doors is red", "They say \"hello\" at a red door", "The picture is dark, mostly blue."])
 def test_ordinary_words_pass(words: str) -> None:
     assert wording_fault(words) is None
 
