@@ -5,7 +5,8 @@
 
 Runs are timed by their journals, without the start of Python and Prefect. The limit is the same videos decoded by bare
 ffmpeg, one after another and as many at a time as there are workers. On a machine with other work the two suffer
-alike; the share of the limit says more than the factor.
+alike; the share of the limit says more than the factor, and the CPU of what is not a worker more than both: that is
+what the workers lose where they have all the cores.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from cost import run
 from counted_video import FFMPEG, generate
-from watched_run import watched_build
+from watched_run import Watched, watched_build
 
 
 def main() -> None:
@@ -32,9 +33,8 @@ def main() -> None:
         one, many = (bare(films, workers) for workers in (1, options.workers))
         limit = one / many
         print(f"bare ffmpeg: {one:.1f} s one after another, {many:.1f} s {options.workers} at a time: {limit:.2f} ×")
-        one, many = (
-            watched_build(Path(name) / f"out-{workers}", films[0].parent, "--workers", str(workers), "--decode-threads",
-                          "1").run_s for workers in (1, options.workers))
+        few, more = (build(Path(name), films, workers) for workers in (1, options.workers))
+        one, many = few.run_s, more.run_s
         print(f"build-vico:  {one:.1f} s with one worker, {many:.1f} s with {options.workers}: {one / many:.2f} ×, "
               f"{one / many / limit:.0%} of the limit; load {os.getloadavg()[0]:.1f}")
 
@@ -47,6 +47,16 @@ def draw(folder: Path, count: int) -> list[Path]:
     for number, film in enumerate(films):
         film.write_bytes(minute + (12).to_bytes(4, "big") + b"free" + number.to_bytes(4, "big"))
     return films
+
+
+def build(folder: Path, films: list[Path], workers: int) -> Watched:
+    """Build them, and print the CPU of each role."""
+    watched = watched_build(
+        folder / f"out-{workers}", films[0].parent, "--workers", str(workers), "--decode-threads", "1")
+    beside = 1 - watched.cpu_s["worker"] / sum(watched.cpu_s.values())
+    print(f"--workers {workers}: CPU " + ", ".join(f"{role} {cpu_s:.1f} s" for role, cpu_s in watched.cpu_s.items())
+          + f"; {beside:.1%} is not the workers'; no stage under way in {watched.idle_s:.1f} s", flush=True)
+    return watched
 
 
 def bare(films: list[Path], at_a_time: int) -> float:
