@@ -137,7 +137,8 @@ def test_a_model_that_is_there_is_asked_a_benchmark_and_goes_on_where_it_was_sto
             "cells": [{"run": "trained", "task": "mlvu", "ratio": 8, "method": ["vst", "pool-time"]}]}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
     checkpoint = newest_checkpoint(learned / f"seed-{SEED}" / "vico")[0]
-    launch = "torchrun --nproc-per-node 2 --no-python" if long_tests else "env LAUNCHED=1"
+    torchrun = f"{sys.executable} -m torch.distributed.run --nproc-per-node 2 --no-python"
+    launch = torchrun if long_tests else "env LAUNCHED=1"
     words = [str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out"), "--data", str(sets.data), "--launch", launch,
              "--init", f"trained={checkpoint}", "--threads", "1", "--log-json"]
     process = subprocess.Popen(
