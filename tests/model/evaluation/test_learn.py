@@ -182,7 +182,8 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
             assert [option in shown for option in sample["options"]] == [
                 place == sample["answer_index"] for place in range(4)]
         elif sample["kind"].startswith("list_by_"):
-            words = [" ".join(look if sample["kind"] == "list_by_colour" else reversed(look)) for look in shown.values()]
+            of = 0 if sample["kind"] == "list_by_colour" else 1
+            words = [" ".join((look[of], look[1 - of])) for look in shown.values()]
             assert sample["answer"].lower().strip(".").split(", ") == sorted(words)
         else:
             assert list(shown) == [sample["answer"]]
