@@ -1,10 +1,9 @@
 """Films so small that a model of a million weights learns from them: one coloured shape at a time, drawn by
 `pipeline/sample_videos.py`.
 
-A film is made of clips of two seconds, each with a background of its own. In every block of eight clips three to five
-show an event; shapes differ inside a block, and so do colours. In a film no shape of one colour comes twice, and a few
-shapes come once only: these can be asked for whatever the stretch. Events are as dense in a long film as in a short
-one.
+A film is made of clips of four seconds, each with a background of its own; for two of them a shape is seen. Four clips
+one after another show four shapes in four colours. In a film no shape of one colour comes twice, and a few shapes come
+once only: these can be asked for whatever the stretch. Events are as dense in a long film as in a short one.
 """
 
 import json
@@ -27,16 +26,16 @@ from pipeline.sample_videos import (
     write_video,
 )
 
-CLIP_S, BLOCK_CLIPS = 2, 8
+CLIP_S, EVENT_S, BLOCK_CLIPS = 4, 2, 4
 SIDE, FPS = 64, 4
 SHAPES = ("star", "circle", "square", "triangle", "ring", "cross", "heart", "arrow", "crescent", "diamond")
 COLOURS = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
 ACTIONS = ("trembles", "throbs", "stretches and squeezes")
 """Those that leave a shape in the middle: what is to be learned is when it was seen, not to see it anywhere."""
-BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves below a {} horizon")
+BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves below a {} horizon",
+               "a {} and {} grid", "{} and {} polka dots")
 """Of PATTERNS the calm ones: among bars and bricks as wide as itself a shape of 16 pixels is hard to learn."""
 _ONCE_IN_A_FILM = 5
-_FEWEST, _MOST = 3, 5
 Look = tuple[str, str]
 """Colour and shape."""
 
@@ -56,7 +55,7 @@ def film_script(seed: int, seconds: int) -> Script:
 
     Args:
         seed: the same seed gives the same film.
-        seconds: a whole number of clips.
+        seconds: a whole number of clips, at most 160: there are eighty looks, and none comes twice.
     """
     rng = Random(seed)
     clips = seconds // CLIP_S
@@ -64,33 +63,37 @@ def film_script(seed: int, seconds: int) -> Script:
         pass
     scenes, events = [], []
     for clip, look in enumerate(looks):
-        start_s, end_s = float(clip * CLIP_S), float((clip + 1) * CLIP_S)
-        scenes.append(_scene(start_s, end_s, look, rng))
-        if look is not None:
-            events.append(_event(start_s, end_s, look, rng))
+        start_s = float(clip * CLIP_S)
+        scenes.append(_scene(start_s, start_s + CLIP_S, look, rng))
+        events.append(_event(start_s + rng.randint(0, CLIP_S - EVENT_S), look, rng))
     return Script(float(seconds), SIDE, SIDE, FPS, tuple(scenes), tuple(events))
 
 
-def _looks_of_clips(clips: int, rng: Random) -> list[Look | None] | None:
+def empty_film_script(seed: int, seconds: int) -> Script:
+    """The script of a film of backgrounds alone, of any length."""
+    rng = Random(seed)
+    starts = range(0, seconds, CLIP_S)
+    scenes = tuple(_scene(float(start_s), float(start_s + CLIP_S), None, rng) for start_s in starts)
+    return Script(float(seconds), SIDE, SIDE, FPS, scenes, ())
+
+
+def _looks_of_clips(clips: int, rng: Random) -> list[Look] | None:
     """What each clip shows; None if the last blocks find no colours that are left (rare)."""
     once = rng.sample(SHAPES, _ONCE_IN_A_FILM)
     often = [shape for shape in SHAPES if shape not in once]
     blocks = range(0, clips, BLOCK_CLIPS)
     where_once = dict(zip(rng.sample(blocks, min(len(once), len(blocks))), once, strict=False))
-    shown: list[Look | None] = [None] * clips
+    shown: list[Look] = []
     used: set[Look] = set()
     for block in blocks:
-        size = min(BLOCK_CLIPS, clips - block)
-        count = min(rng.randint(_FEWEST, _MOST), size)
-        shapes = rng.sample(often, min(count, len(often)))
+        shapes = rng.sample(often, min(BLOCK_CLIPS, clips - block))
         if block in where_once:
-            shapes[0] = where_once[block]
+            shapes[rng.randrange(len(shapes))] = where_once[block]
         looks = _coloured(shapes, used, rng)
         if looks is None:
             return None
         used.update(looks)
-        for clip, look in zip(rng.sample(range(block, block + size), len(looks)), looks, strict=True):
-            shown[clip] = look
+        shown += looks
     return shown
 
 
@@ -110,9 +113,10 @@ def _scene(start_s: float, end_s: float, look: Look | None, rng: Random) -> Scen
     return Scene(start_s, end_s, pattern.format(*pair), pattern, pair, rng.getrandbits(32))
 
 
-def _event(start_s: float, end_s: float, look: Look, rng: Random) -> Event:
+def _event(start_s: float, look: Look, rng: Random) -> Event:
     colour, shape = look
-    return Event(start_s, end_s, told(look), Shape(shape, colour, "large", "plain"), rng.choice(ACTIONS))
+    subject = Shape(shape, colour, "large", "plain")
+    return Event(start_s, start_s + EVENT_S, told(look), subject, rng.choice(ACTIONS))
 
 
 def write_films(folder: Path, seeds: Sequence[int], seconds: int) -> Path:
@@ -147,8 +151,8 @@ def write_stills(folder: Path, count: int, seed: int) -> Path:
     stills.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         look = rng.choice(COLOURS), rng.choice(SHAPES)
-        scene, event = _scene(0.0, CLIP_S, look, rng), _event(0.0, CLIP_S, look, rng)
-        frames = list(draw(Script(float(CLIP_S), SIDE, SIDE, FPS, (scene,), (event,))))
+        scene, event = _scene(0.0, EVENT_S, look, rng), _event(0.0, look, rng)
+        frames = list(draw(Script(float(EVENT_S), SIDE, SIDE, FPS, (scene,), (event,))))
         picture = Image.fromarray(rng.choice(frames)).resize((SIDE // 2, SIDE // 2), Image.Resampling.BOX)
         picture.save(stills / f"{number:06d}.jpg", quality=90, subsampling=0)
         records.append({"image": f"{number:06d}.jpg", "caption": told(look)})

@@ -152,7 +152,7 @@ def _sample(
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(_LETTERS, options, strict=True))
         asked = f"{question}\nOptions:\n{listed}\nGive the letter of the right option and its words."
         said = f"({_LETTERS[index]}) {answer}"
-    firsts = [round(moment.start_s - start_s) for moment in moments]
+    shown = [(round(moment.start_s - start_s), round(moment.end_s - start_s)) for moment in moments]
     name = f"{video['video_id']} {start_s} {end_s} {kind} {moments[0].start_s} {question} {options}"
     return {
         "sample_id": hashlib.sha256(name.encode()).hexdigest()[:32], "dataset": dataset,
@@ -163,8 +163,8 @@ def _sample(
         "media": [{"type": "video", "video_id": video["video_id"], "start_s": float(start_s),
                    "end_s": float(end_s), "frame_indexes": []}],
         "span_start_s": float(start_s), "span_end_s": float(end_s),
-        "min_frames": smallest_budget(round(end_s - start_s), [(first, first + CLIP_S) for first in firsts]),
-        "evidence": [{"clue_id": None, "clip_index": round(moment.start_s / CLIP_S), "start_s": moment.start_s,
+        "min_frames": smallest_budget(round(end_s - start_s), shown),
+        "evidence": [{"clue_id": None, "clip_index": int(moment.start_s // CLIP_S), "start_s": moment.start_s,
                       "end_s": moment.end_s} for moment in moments],
         "distance_s": None, "language": "en", "twin_of": None,
         "checks": {"clock": True, "similarity": 0.0, "blind_right": 0, "blind_asked": 0},

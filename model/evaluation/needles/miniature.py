@@ -12,10 +12,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from model.evaluation.miniature_films import CLIP_S, LOOKS, film_script, write_stills
+from model.evaluation.miniature_films import CLIP_S, LOOKS, empty_film_script, write_stills
 from model.evaluation.needles.needle import LIST_NAME
 from pipeline.sample_videos import write_video
 
@@ -41,7 +40,7 @@ def write_miniature(out: Path, seconds: int, seed: int) -> None:
             "image": f"stills/{record['image']}", "question": f"What colour is the {shape} in the video?",
             "answer": f"{colour.capitalize()}."})
     (needles / LIST_NAME).write_text(json.dumps(list(first.values())[:NEEDLES], indent=1))
-    write_video(replace(film_script(seed, seconds), events=()), out / "hay.mp4")
+    write_video(empty_film_script(seed, seconds), out / "hay.mp4")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from model.evaluation.miniature_films import CLIP_S, FPS, SIDE
-from model.evaluation.use_cases.use_case_films import SHORTEST_FILM_S, UseCaseFilm, use_case_film
+from model.evaluation.miniature_films import FPS, SIDE
+from model.evaluation.use_cases.use_case_films import CLIP_S, SHORTEST_FILM_S, UseCaseFilm, use_case_film
 from model.evaluation.use_cases.use_case_questions import Asked, questions_about
 from pipeline.sample_videos import draw, write_video
 from schemas.tables import SCHEMA_VERSION, TABLES, with_footer

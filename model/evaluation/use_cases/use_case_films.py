@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from model.evaluation.miniature_films import ACTIONS, BACKGROUNDS, CLIP_S, COLOURS, FPS, SHAPES, SIDE, Look
+from model.evaluation.miniature_films import ACTIONS, BACKGROUNDS, COLOURS, FPS, SHAPES, SIDE, Look
 from pipeline.sample_videos import Event, Scene, Script, Shape, backdrop_pairs, stands_out
 
+CLIP_S = 2
 PRODUCTS = ("crown", "house", "fish", "gear", "flower", "pine tree", "drop", "hexagon")
 LOUD = ("a {} and {} checkerboard", "a {} and {} bullseye", "{} and {} sunbeams", "{} and {} chevrons")
 ODD = ("climbs upwards", "sinks downwards", "moves from left to right", "drifts from right to left", "shrinks away",

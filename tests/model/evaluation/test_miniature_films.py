@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.evaluation.miniature_films import BLOCK_CLIPS, CLIP_S, LOOKS, film_script
+from model.evaluation.miniature_films import BLOCK_CLIPS, CLIP_S, LOOKS, empty_film_script, film_script
 from pipeline.sample_videos import COLOURS, draw
 
 SEEDS = st.integers(0, 2**31)
@@ -29,7 +29,9 @@ def test_events_are_as_dense_in_long_films_and_never_come_twice(seed, seconds):
         assert len(set(shapes)) == len(shapes)
         sizes.append(len(shapes))
     assert len(sizes) == seconds // CLIP_S // BLOCK_CLIPS
-    assert set(sizes) <= {3, 4, 5}
+    assert set(sizes) == {BLOCK_CLIPS}
+    assert [int(event.start_s) // CLIP_S for event in script.events] == list(range(seconds // CLIP_S))
+    assert all(event.end_s <= (number + 1) * CLIP_S for number, event in enumerate(script.events))
     if seconds == 128:
         assert sum(count == 1 for count in Counter(shape for _, shape in looks).values()) >= 5
 
@@ -49,3 +51,8 @@ def test_a_colour_is_seen_when_it_is_told(seed):
 def test_the_same_seed_gives_the_same_film():
     assert film_script(5, 64) == film_script(5, 64)
     assert film_script(5, 64) != film_script(6, 64)
+
+
+def test_a_film_of_backgrounds_alone_has_any_length():
+    script = empty_film_script(3, 512)
+    assert (script.events, len(script.scenes), script.scenes[-1].end_s) == ((), 512 // CLIP_S, 512)
