@@ -215,7 +215,7 @@ def test_a_full_disk_stops_the_build_and_loses_nothing(
         pytest.skip("no mounts in a name space of one's own here")
     script = f'"$@"; code=$?; cp -r {small}/out {out}; exit $code'
     done = subprocess.run(
-        _mounted(f"-t tmpfs -o size=6m none {small}", small, "sh", "-c", script, "sh", COMMAND, videos, "--out",
+        _mounted(f"-t tmpfs -o size=4m none {small}", small, "sh", "-c", script, "sh", COMMAND, videos, "--out",
                  small / "out", *CHOICES, "--caption-urls", server.url),
         env=clean_environment(), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 4, done.stderr[-3000:]

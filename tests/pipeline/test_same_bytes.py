@@ -22,7 +22,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     with (folder / "said.jsonl").open("w") as said:
         for seed in range(3):
-            script = replace(sample_script(seed, 45), width=320, height=180)
+            script = replace(sample_script(seed, 60), width=320, height=180)
             write_video(script, folder / f"film-{seed}.mp4")
             write_captions(script, folder / "one.jsonl", f"film-{seed}.mp4")
             said.write((folder / "one.jsonl").read_text())
@@ -64,7 +64,7 @@ def test_another_run_elsewhere_with_more_workers_gives_the_same_bytes(
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(videos: Path, first: Path, tmp_path: Path) -> None:
-    """SIGKILL when the first video is through and the second is being decoded; nothing may outlive it."""
+    """SIGKILL when the first video is through and the last is not; nothing may outlive it."""
     out = tmp_path / "out"
     run = subprocess.Popen(
         [COMMAND, *_choices(videos, out, workers=1)], env=clean_environment(), stdin=subprocess.DEVNULL,
@@ -86,15 +86,15 @@ def test_a_run_that_is_killed_goes_on_where_it_was(videos: Path, first: Path, tm
     assert max(done.values()) == 1
     assert len(done) == len(STAGES) * 3
     reused = {line["item"] for line in journal(out) if line["event"] == "reused" and line["stage"] == "questions"}
-    assert reused == {"film-0.mp4"}
+    assert {"film-0.mp4"} <= reused <= {"film-0.mp4", "film-1.mp4"}
 
 
 def _wait_until_half_done(out: Path, run: subprocess.Popen) -> None:
     deadline = time.monotonic() + 150
     while True:
         told = {(line["event"], line["stage"], line["item"]) for line in journal(out)}
-        if {("done", "questions", "film-0.mp4"), ("started", "decode", "film-1.mp4")} <= told:
-            assert ("done", "decode", "film-1.mp4") not in told, "too late: the machine is too fast for this test"
+        if ("done", "questions", "film-0.mp4") in told:
+            assert ("done", "questions", "film-2.mp4") not in told, "too late: the machine is too fast for this test"
             return
         assert run.poll() is None, run.stderr.read()
         assert time.monotonic() < deadline

@@ -15,7 +15,8 @@ from model.evaluation.viewing import VideoStretch
 from tests.model.evaluation.fake_answerers import FakeAnswerer, always_a, cheat, contrarian
 from tests.model.evaluation.official_sets import OfficialSets
 
-TASKS = {name: task for name, task in all_tasks().items() if task.folder != "VICO"}  # those: test_vico_tasks.py
+# Ours: test_vico_tasks.py, test_use_cases.py.
+TASKS = {name: task for name, task in all_tasks().items() if task.folder not in ("VICO", "USE-CASES")}
 SCORED = [name for name in TASKS if "generation" not in name and name != "nextqa-oe"]
 
 
