@@ -2,7 +2,8 @@
 
 All questions about a stretch are asked in one pass behind one compression of it, each blind to the others, with the
 right answer in place: that every token of it is the likeliest one where it stands says that greedy decoding gives this
-answer, and nothing has to be generated. Of multiple choice it is asked which option's letter is likeliest.
+answer, and nothing has to be generated. Of multiple choice it is asked which option's letter is likeliest, of an open
+question that lists what it asks about which of its candidate answers is.
 """
 
 # ruff: noqa: N803, N806 (names end in the shape of the tensor)
@@ -10,12 +11,15 @@ answer, and nothing has to be generated. Of multiple choice it is asked which op
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
+from model.evaluation.candidate_answers import candidate_answers
 from model.evaluation.held_out import AskedSpan, StoredFrames
 from model.evaluation.methods.method import ALL, REDUCE, VST, Method
 from model.modeling_video_xl import VideoXLForConditionalGeneration
@@ -37,9 +41,9 @@ class Answered:
     """One question and what came of it.
 
     Attributes:
-        right: whether the right option is the likeliest, or, of an open question, `exact`.
+        right: whether the right option or candidate is the likeliest; `exact` where there are none.
         exact: whether greedy decoding gives the stored answer, word for word.
-        chance: how often a guess is right; 0 for open questions.
+        chance: how often a guess is right; 0 where there are neither options nor candidates.
     """
 
     video_id: str
@@ -94,29 +98,42 @@ def _answer(
     model: VideoXLForConditionalGeneration, processor: VideoXLProcessor, tokens_VC: Tensor,
     samples: Sequence[dict[str, Any]], ratio: int,
 ) -> Iterator[Answered]:
-    asked = [training_ids(processor, sample["conversations"], "chat", published_labels=False) for sample in samples]
-    ids, questions = list(asked[0].shared), [0] * len(asked[0].shared)
-    for number, one in enumerate(asked, 1):
+    asked = [_put(processor, sample) for sample in samples]
+    shared = asked[0][0].shared
+    ids, questions = list(shared), [0] * len(shared)
+    for number, one in enumerate(chain.from_iterable(asked), 1):
         ids += one.question
         questions += [number] * len(one.question)
-    logits = model(
+    logits_IT = model(
         torch.tensor([ids]), visual_tokens=tokens_VC, question_ids=torch.tensor([questions]), ratio=ratio,
         use_cache=False).logits[0]
-    begin = len(asked[0].shared)
-    for sample, one in zip(samples, asked, strict=True):
-        yield _judged(processor, sample, one, logits[begin:begin + len(one.question)])
-        begin += len(one.question)
+    begin = len(shared)
+    for sample, candidates in zip(samples, asked, strict=True):
+        lengths = [len(one.question) for one in candidates]
+        yield _judged(processor, sample, candidates, logits_IT[begin:begin + sum(lengths)].split(lengths))
+        begin += sum(lengths)
+
+
+def _put(processor: VideoXLProcessor, sample: dict[str, Any]) -> list[TrainingIds]:
+    """A sample with its own answer, then with each wrong candidate."""
+    question, _ = sample["conversations"]
+    answers = candidate_answers(sample) if sample["format"] == "open" else [sample["conversations"][1]["value"]]
+    return [training_ids(processor, [question, {"from": "gpt", "value": answer}], "chat", published_labels=False)
+            for answer in answers]
 
 
 def _judged(
-    processor: VideoXLProcessor, sample: dict[str, Any], ids: TrainingIds, logits_QT: Tensor
+    processor: VideoXLProcessor, sample: dict[str, Any], candidates: Sequence[TrainingIds],
+    logits_CQT: Sequence[Tensor],
 ) -> Answered:
     """Compare what was likeliest with the answer.
 
     Args:
-        logits_QT: at each token of the question, answer included.
+        candidates: the right answer first.
+        logits_CQT: of each candidate, at each token of the question, answer included.
     """
-    labels = torch.tensor(ids.question_labels)
+    labels_CQ = [torch.tensor(one.question_labels) for one in candidates]
+    labels, logits_QT = labels_CQ[0], logits_CQT[0]
     places = (labels != IGNORED_LABEL).nonzero().squeeze(1)
     exact = bool((logits_QT[places - 1].argmax(1) == labels[places]).all())
     right, chance = exact, 0.0
@@ -127,7 +144,15 @@ def _judged(
             raise LetterError(f"the answer to {sample['sample_id']} has no letter where one is expected")
         said = int(logits_QT[place - 1][letters].argmax())
         right, chance = said == sample["answer_index"], 1 / len(sample["options"])
+    elif len(candidates) > 1:
+        likely_C = [_log_likelihood(*one) for one in zip(logits_CQT, labels_CQ, strict=True)]
+        right, chance = likely_C[0] > max(likely_C[1:]), 1 / len(candidates)
     return Answered(sample["video_id"], sample["sample_id"], sample["kind"], right, exact, chance)
+
+
+def _log_likelihood(logits_QT: Tensor, labels_Q: Tensor) -> float:
+    """Of an answer, all its tokens together."""
+    return -float(cross_entropy(logits_QT[:-1], labels_Q[1:], ignore_index=IGNORED_LABEL, reduction="sum"))
 
 
 _LETTER_AT = 1
