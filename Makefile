@@ -1,4 +1,4 @@
-# make demo        the first minute: draw a sample video, build VICO from it, look at it
+# make demo        the first minute: draw a sample video, build VICO from it, look at it; ask a tiny model about a film
 # make demo VIDEO=film.mp4
 # make test        every kind of test, at small counts
 # make test-long   the same tests at full counts
@@ -33,6 +33,9 @@ demo: $(VENV)/.installed
 		FROM samples GROUP BY kind ORDER BY kind"
 	$(BIN)/inspect-vico $(DEMO)/vico --sql "SELECT question, options, answer FROM samples \
 		WHERE kind IN ('order_events', 'came_next') ORDER BY kind, sample_id LIMIT 2"
+	$(BIN)/python -m model.evaluation.miniature_films $(DEMO)/miniature.mp4
+	$(BIN)/ask-video $(DEMO)/miniature.mp4 "What colour is the star?" --model model/miniature --ratio 16 \
+		--where $(DEMO)/where.html
 	@echo "The video: $(DEMO)/sample.mp4   what it shows: $(DEMO)/sample.jsonl"
 	@echo "Look at it: file://$(abspath $(DEMO))/vico/report/index.html"
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/vico"

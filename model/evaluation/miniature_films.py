@@ -4,9 +4,13 @@
 A film is made of clips of four seconds, each with a background of its own; for two of them a shape is seen. Four clips
 one after another show four shapes in four colours. In a film no shape of one colour comes twice, and a few shapes come
 once only: these can be asked for whatever the stretch. Events are as dense in a long film as in a short one.
+
+    python -m model.evaluation.miniature_films film.mp4 --seed 3000000 --seconds 128
 """
 
+import argparse
 import json
+import sys
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -35,6 +39,8 @@ ACTIONS = ("trembles", "throbs", "stretches and squeezes")
 BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves below a {} horizon",
                "a {} and {} grid", "{} and {} polka dots")
 """Of PATTERNS the calm ones: among bars and bricks as wide as itself a shape of 16 pixels is hard to learn."""
+LONGEST_FILM_S = 160
+"""There are eighty looks, of which none comes twice in a film; more than half of them are hard to place."""
 _ONCE_IN_A_FILM = 5
 Look = tuple[str, str]
 """Colour and shape."""
@@ -55,7 +61,7 @@ def film_script(seed: int, seconds: int) -> Script:
 
     Args:
         seed: the same seed gives the same film.
-        seconds: a whole number of clips, at most 160: there are eighty looks, and none comes twice.
+        seconds: a whole number of clips, at most `LONGEST_FILM_S`.
     """
     rng = Random(seed)
     clips = seconds // CLIP_S
@@ -159,3 +165,27 @@ def write_stills(folder: Path, count: int, seed: int) -> Path:
     path = folder / "stills.json"
     path.write_text(json.dumps(records))
     return path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point: one film and, beside it, what it shows.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m model.evaluation.miniature_films", description="Draw a miniature film.")
+    parser.add_argument("film", type=Path, metavar="FILM.mp4", help="what it shows is written to FILM.jsonl beside it")
+    parser.add_argument("--seed", type=int, default=3_000_000, help="no film's of the grid (default: 3000000)")
+    parser.add_argument("--seconds", type=int, default=128, help=f"a multiple of {CLIP_S} (default: 128)")
+    options = parser.parse_args(argv)
+    if not CLIP_S <= options.seconds <= LONGEST_FILM_S or options.seconds % CLIP_S:
+        parser.error(f"--seconds must be a multiple of {CLIP_S} up to {LONGEST_FILM_S}")
+    script = film_script(options.seed, options.seconds)
+    write_video(script, options.film)
+    write_captions(script, options.film.with_suffix(".jsonl"), options.film.name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
