@@ -4,7 +4,7 @@
     python -m model.evaluation.needles.ask --hay OUT/hay.mp4 --needles OUT/needles --model CHECKPOINT --out DIR
 
 The hay is a miniature film in which nothing happens; the needles are five stills of shapes, asked for in the words of
-`find_colour` (*What colour is the star in the video?*) in the forced way. A seed that is no film's of the grid shows
+`find_colour` (*What colour is the star?*) in the forced way. A seed that is no film's of the grid shows
 what was not trained on.
 """
 
@@ -37,7 +37,7 @@ def write_miniature(out: Path, seconds: int, seed: int) -> None:
     for record in records:
         colour, shape = LOOKS[record["caption"]]
         first.setdefault(shape, {
-            "image": f"stills/{record['image']}", "question": f"What colour is the {shape} in the video?",
+            "image": f"stills/{record['image']}", "question": f"What colour is the {shape}?",
             "answer": f"{colour.capitalize()}."})
     (needles / LIST_NAME).write_text(json.dumps(list(first.values())[:NEEDLES], indent=1))
     write_video(empty_film_script(seed, seconds), out / "hay.mp4")
