@@ -36,6 +36,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m model.evaluation.miniature_films $(DEMO)/miniature.mp4
 	$(BIN)/ask-video $(DEMO)/miniature.mp4 "What colour is the star?" --model model/miniature --ratio 16 \
 		--where $(DEMO)/where.html
+	@echo "What it shows: $(DEMO)/miniature.jsonl"
 	@echo "The video: $(DEMO)/sample.mp4   what it shows: $(DEMO)/sample.jsonl"
 	@echo "Look at it: file://$(abspath $(DEMO))/vico/report/index.html"
 	@echo "Look further: $(BIN)/inspect-vico $(DEMO)/vico"

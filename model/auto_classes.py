@@ -5,8 +5,8 @@ def register_auto_classes() -> None:
     """Let `AutoConfig`, `AutoModelForImageTextToText`, `AutoModel` and `AutoProcessor` load Video-XL
     checkpoints.
 
-    Called when a public class is first taken from the package `model`, and by every command; calling it again
-    changes nothing. `import model` alone neither imports transformers nor touches it.
+    Called when a public class is first taken from the package `model`, and when a processor is read from a folder;
+    calling it again changes nothing. `import model` alone neither imports transformers nor touches it.
     """
     from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 
+from model.auto_classes import register_auto_classes
 from model.configuration import VideoXLConfig, default_pinpoints
 from model.image_tiles import image_tiles
 
@@ -66,6 +67,12 @@ class VideoXLProcessor(ProcessorMixin):
         self.grid_pinpoints = [list(pair) for pair in grid_pinpoints or default_pinpoints(size)]
         self.image_mean = tuple(image_mean)
         self.image_std = tuple(image_std)
+
+    @classmethod
+    def from_pretrained(cls, *arguments: Any, **kwargs: Any) -> "VideoXLProcessor":
+        """As in transformers; its `AutoTokenizer` must know the model's type, or it warns that it does not."""
+        register_auto_classes()
+        return super().from_pretrained(*arguments, **kwargs)
 
     @classmethod
     def for_model(cls, config: VideoXLConfig, tokenizer: Any, **kwargs: Any) -> "VideoXLProcessor":
