@@ -25,7 +25,7 @@ from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
 from schemas.records import Caption, Clue, Rejection, Sample
 
-VERSION = "4"
+VERSION = "5"
 
 _DESCRIBED_CLIPS = 4
 _FEWEST_CLUES = 3
@@ -191,6 +191,7 @@ def _material(desk: QuestionDesk, span: Span, known: _Known) -> Material:
     return Material(
         span=span, clues=apart(_inside(known.clues, span)), absent=absent, actions=apart(_inside(known.actions, span)),
         clips=inside, captions=subject.captions, followed=known.followed, before=desk.before,
+        open_share=desk.config.open_share,
         counted=counted_events(span, inside, subject.captions, absent) if is_whole else {})
 
 

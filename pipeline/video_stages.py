@@ -349,7 +349,7 @@ def question(shop: Workshop, source: Source, decoded: Path, captioned: Path, clu
     config = shop.config
     choices = config.model_dump(include={
         "spans_minutes", "max_questions_per_kind", "max_questions_per_video", "max_questions_per_clue", "twin_share",
-        "captions_complete", "seed", "clip_seconds", "orderer"})
+        "open_share", "captions_complete", "seed", "clip_seconds", "orderer"})
     opened = open_decoded(decoded)
     blind = _blind_checker(shop, opened.video.video_id)
     inputs = {"version": questions.VERSION, "video": opened.video.video_id, "decode": decoded.name,

@@ -88,6 +88,9 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     twin_share: Annotated[float, Field(
         ge=0, le=1, description="share of the questions about order that are asked once more about the same clips "
                                 "shown in another order")] = 0.2
+    open_share: Annotated[float, Field(
+        ge=0, le=1, description="share of 'first_or_last', 'came_next' and 'came_before' that are asked for the words "
+                                "of the answer and not for its letter")] = 0.25
     captions_complete: Annotated[bool, Field(
         description="the caption files name every event of the videos: 'how often' and 'never' may be asked")] = False
     test_share: Annotated[float, Field(ge=0, le=1, description="share of the videos in the test split")] = 0.02

@@ -5,7 +5,7 @@
     find_shape       open             Which shape is red?
     list_by_colour   open             Which shapes are to be seen? Name them by colour, from A to Z.
     list_by_shape    open             Which colours are to be seen? Name them by shape, from A to Z.
-    which_is_seen    multiple_choice  like VICO's: one event of the stretch beside three that are not in it
+    which_is_seen    both             like VICO's: one event of the stretch beside three that are not in it
 
 The lists name what a stretch shows in the order of the alphabet, so that they say nothing about time.
 
@@ -33,6 +33,8 @@ from schemas.uniform_frames import smallest_budget
 
 DATASET, PARTS_DATASET = "moments", "moments-of-parts"
 _OPTIONS, _LETTERS = 4, "ABCD"
+_OPEN_SHARE = 0.75
+"""How often the words of the right option are asked for and not its letter."""
 _PARTS = (4, 2, 1)
 """Needles are sought in quarters and halves of the stretches too: seeking is learned sooner among fewer events. These,
 and the captions of clips, are the data set `moments-of-parts`.
@@ -138,7 +140,11 @@ def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: R
     options = [told(look) for look in absent]
     index = rng.randrange(_OPTIONS)
     options.insert(index, told(moment.look))
-    return _sample(span, [moment], "which_is_seen", rng.choice(_SEEN), options[index], options, index)
+    question, answer = rng.choice(_SEEN), options[index]
+    if rng.random() < _OPEN_SHARE:
+        listed = "\n".join([question, *(f"- {option}" for option in options)])
+        return _sample(span, [moment], "which_is_seen", listed, answer)
+    return _sample(span, [moment], "which_is_seen", question, answer, options, index)
 
 
 def _sample(

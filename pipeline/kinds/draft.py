@@ -60,6 +60,8 @@ class Material:
     """What is newly said of the clip after a clue, by its id, where it may be asked how the video goes on."""
     before: NearDuplicates = field(default_factory=NearDuplicates)
     """What was asked of the video before."""
+    open_share: float = 0.25
+    """How likely a question of a kind that may be asked for words is asked for them, and not for a letter."""
 
 
 Kind = Callable[[Material, np.random.Generator], Draft | None]

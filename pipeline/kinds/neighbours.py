@@ -10,7 +10,6 @@ from pipeline.options import are_alike, shares_alike, stems, tempting_set
 from schemas.records import Clue
 
 _MOST, _FEWEST = 4, 3
-_OPEN_SHARE = 0.25
 _DRAWS = 12
 _LOOKED_AT = 64
 """Most moments and what follows them that are looked at for four that go together."""
@@ -66,7 +65,7 @@ def _neighbour(kind: str, material: Material, rng: np.random.Generator) -> Draft
     question = f"{one_of(rng, _NEXT if forward else _BEFORE)}\n{phrase(anchor)}"
     return choice_draft(
         kind, question, phrases(options), right, [anchor, *options], [anchor, *options], rng, about=phrases(options),
-        open_share=_OPEN_SHARE)
+        open_share=material.open_share)
 
 
 def _anchors(

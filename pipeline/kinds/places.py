@@ -10,7 +10,6 @@ from pipeline.options import tempting_set
 from pipeline.spans import Span
 from schemas.records import Clue
 
-_OPEN_SHARE = 0.25
 _PLACES = {4: ("first", "second", "last but one", "last"), 3: ("first", "second", "last")}
 _NTH = (
     "Which of these moments is the {} in the video?", "Of the moments below, which is the {} that the video shows?",
@@ -32,18 +31,22 @@ _LONGEST_SEARCH = 64
 
 
 def first_or_last(material: Material, rng: np.random.Generator) -> Draft | None:
-    """Which of three or four moments is the first, the last, or next to them: each place is as likely."""
-    size = 4 if len(material.clues) >= 4 else 3
-    places = tempting_set(
+    """Which of four moments, or three where no four are left, is the first, the last or next to them.
+
+    Each place is as likely.
+    """
+    sets = (tempting_set(
         material.clues, size, rng, is_asked=lambda some: material.before.repeats("first_or_last", phrases(some)))
+        for size in _PLACES)
+    places = next(filter(None, sets), None)
     if places is None:
         return None
     options = [material.clues[place] for place in places]
-    right = int(rng.integers(size))
-    wording = one_of(rng, _NTH).format(_PLACES[size][right])
+    right = int(rng.integers(len(places)))
+    wording = one_of(rng, _NTH).format(_PLACES[len(places)][right])
     return choice_draft(
         "first_or_last", wording, phrases(options), right, options, options, rng, about=phrases(options),
-        open_share=_OPEN_SHARE)
+        open_share=material.open_share)
 
 
 def when(material: Material, rng: np.random.Generator) -> Draft | None:

@@ -191,6 +191,24 @@ def test_spans_and_kinds_have_like_many_questions(asked: list[tuple[Film, list[S
     assert max(spans.values()) <= 1.5 * min(spans.values())
 
 
+@pytest.mark.parametrize(("share", "forms"), [(0.0, {"multiple_choice"}), (1.0, {"open"})])
+def test_the_open_share_says_whether_words_are_asked_for_or_letters(share: float, forms: set[str]) -> None:
+    asked = ask_about(CONFIG.model_copy(update={"open_share": share}), scripted_film(seed=3, clips=40).subject)
+    found = {kind: {sample.format for sample in asked.samples.values() if sample.kind == kind}
+             for kind in ("first_or_last", "came_next", "came_before", "order_events")}
+    assert found.pop("order_events") == {"multiple_choice"}
+    assert found == dict.fromkeys(found, forms)
+
+
+def test_three_moments_are_asked_about_when_no_four_are_left() -> None:
+    film = scripted_film(seed=3, clips=4)
+    config = CONFIG.model_copy(update={"max_questions_per_clue": 1000, "twin_share": 0.0, "open_share": 0.0})
+    sets = [frozenset(sample.options) for sample in ask_about(config, film.subject).samples.values()
+            if sample.kind == "first_or_last"]
+    assert {len(options) for options in sets} == {3, 4}
+    assert len(sets) == len(set(sets))
+
+
 def test_no_clue_is_asked_about_too_often() -> None:
     film = scripted_film(seed=3, clips=14)
     config = CONFIG.model_copy(update={"max_questions_per_clue": 5, "twin_share": 0.0})

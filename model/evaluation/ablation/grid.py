@@ -20,6 +20,7 @@ class Films(BaseModel, extra="forbid", frozen=True):
     first_seed: Annotated[int, Field(ge=0, description="seeds of data sets must not overlap")]
     count: Annotated[int, Field(ge=1)]
     seconds: Annotated[int, Field(ge=16)]
+    open_share: Annotated[float, Field(ge=0, le=1, description="see `build-vico --open-share`")] = 0.25
 
     @property
     def seeds(self) -> range:

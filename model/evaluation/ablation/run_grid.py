@@ -3,8 +3,10 @@
 What is done is not done again.
 """
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from model.evaluation.ablation.generated_data import films_are_there, make_films, make_stills, stills_are_there
@@ -15,6 +17,15 @@ from model.evaluation.ablation.measure_films import read_answers, scores
 from model.evaluation.ablation.own_commands import OwnCommands
 from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.train_run import is_trained, train_run
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A thing to be done once what it needs is done."""
+
+    name: tuple
+    do: Callable[[], None]
+    needs: tuple | None = None
 
 
 class GridRun:
@@ -37,24 +48,35 @@ class GridRun:
         Raises:
             CommandFailedError, CommandStoppedError, GridChangedError: the message says what happened.
         """
-        data = [(self._films, name) for name in self._grid.films]
-        self._all([*data, (self._stills,)] if self._grid.stills else data)
-        for level in self._grid.levels():
-            self._all([(self._run, seed, name) for name in level for seed in self._grid.seeds_of(name)])
+        data = [Work((name,), partial(self._films, name)) for name in self._grid.films]
+        self._all([*data, Work(("stills",), self._stills)] if self._grid.stills else data)
+        runs = [name for level in self._grid.levels() for name in level]
+        # One seed after the other: whoever looks early sees a whole table of the first ones.
+        self._all([Work((seed, name), partial(self._run, seed, name), self._before(seed, name))
+                   for seed in (None, *self._grid.seeds) for name in runs if seed in self._grid.seeds_of(name)])
 
-    def _all(self, work: Iterable[tuple]) -> None:
-        """Work things off, as many at a time as there are jobs."""
-        pool = ThreadPoolExecutor(self._jobs)
-        futures = [pool.submit(*item) for item in work]
-        try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-        except BaseException:
-            self._commands.stop()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def _before(self, seed: int | None, name: str) -> tuple[int | None, str] | None:
+        """The run that one comes after, and its seed: None if it is a model that is there."""
+        after = self._grid.runs[name].after
+        if after is None:
+            return None
+        return (seed if self._grid.runs[after].init is None else None), after
+
+    def _all(self, work: Sequence[Work]) -> None:
+        """Work things off, as many at a time as there are jobs, each as soon as what it needs is done."""
+        left, done, running = list(work), {None}, {}
+        with ThreadPoolExecutor(self._jobs) as pool:
+            try:
+                while left or running:
+                    for item in [item for item in left if item.needs in done][: self._jobs - len(running)]:
+                        left.remove(item)
+                        running[pool.submit(item.do)] = item.name
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        done.add(running.pop(future))
+                        future.result()
+            except BaseException:
+                self._commands.stop()
+                raise
 
     def _films(self, name: str) -> None:
         with self._progress.of(not films_are_there(self._folders, name), "draw films", set=name):
@@ -69,18 +91,16 @@ class GridRun:
         if run.gate is not None:
             folder = self._train_to_gate(seed, name, run)
         elif run.init is None:
-            self._train(seed, name, folder, self._start(seed, run))
+            self._train(seed, name, folder, self._start(seed, name))
         self._measure(seed, name, folder, self._grid.cells_of(name))
 
-    def _start(self, seed: int, run: Run) -> Path | None:
-        if run.after is None:
-            return None
-        trained = self._grid.runs[run.after].init is None
-        return self._folders.checkpoint(seed if trained else None, run.after)
+    def _start(self, seed: int, name: str) -> Path | None:
+        before = self._before(seed, name)
+        return self._folders.checkpoint(*before) if before else None
 
     def _train_to_gate(self, seed: int, name: str, run: Run) -> Path:
         """Rounds until the gate is passed, or there were enough; returns the folder of the last."""
-        start, gate = self._start(seed, run), run.gate
+        start, gate = self._start(seed, name), run.gate
         asked = Cell(run=name, task=gate.task, ratio=gate.ratio)
         for number in range(1, gate.most_rounds + 1):
             folder = self._folders.run(seed, name) / f"round-{number}"

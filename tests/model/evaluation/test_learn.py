@@ -159,7 +159,7 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
     folder, seeds = learned / "films" / "test", {}
     for row in _rows(folder / "moments", "videos"):
         seeds[row["video_id"]] = int(Path(row["source"]).stem)
-    seconds, asked = read_grid("learn-small").films["test"].seconds, 0
+    seconds, asked, forms = read_grid("learn-small").films["test"].seconds, 0, set()
     for sample in _rows(folder / "moments", "samples"):
         shown = {told(look): look for look in (
             LOOKS[event.text] for event in film_script(seeds[sample["video_id"]], seconds).events
@@ -172,8 +172,11 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
             colour = sample["question"].split(" shape is ")[1].strip("?")
             assert [shape for one, shape in shown.values() if one == colour] == [sample["answer"].lower().strip(".")]
         elif sample["kind"] == "which_is_seen":
-            assert [option in shown for option in sample["options"]] == [
-                place == sample["answer_index"] for place in range(4)]
+            lines = sample["question"].split("\n")
+            options = sample["options"] or [line.removeprefix("- ") for line in lines[1:]]
+            forms.add(sample["format"])
+            assert [option in shown for option in options] == [option == sample["answer"] for option in options]
+            assert len(options) == 4
         elif sample["kind"].startswith("list_by_"):
             of = 0 if sample["kind"] == "list_by_colour" else 1
             words = [" ".join((look[of], look[1 - of])) for look in shown.values()]
@@ -182,6 +185,7 @@ def test_single_moments_say_what_the_script_says(learned: Path) -> None:
             assert list(shown) == [sample["answer"]]
         asked += 1
     assert asked > 50
+    assert forms == {"open", "multiple_choice"}
 
 
 @pytest.mark.parametrize("way", ["vst:16", "all", "pool-time:4", "merge-frames:2"])
