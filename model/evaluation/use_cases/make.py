@@ -27,12 +27,12 @@ from PIL import Image
 
 from model.evaluation.miniature_films import FPS, SIDE
 from model.evaluation.use_cases.use_case_films import CLIP_S, SHORTEST_FILM_S, UseCaseFilm, use_case_film
-from model.evaluation.use_cases.use_case_questions import Asked, questions_about
+from model.evaluation.use_cases.use_case_questions import Asked, questions_about, questions_about_pieces
 from pipeline.sample_videos import draw, write_video
 from schemas.tables import SCHEMA_VERSION, TABLES, with_footer
 from schemas.uniform_frames import smallest_budget
 
-DATASET, FOLDER = "use-cases", "USE-CASES"
+DATASET, PIECES, FOLDER = "use-cases", "use-cases-pieces", "USE-CASES"
 _LETTERS = "ABCD"
 
 
@@ -56,9 +56,14 @@ def write_use_cases(out: Path, seeds: Mapping[str, Sequence[int]], seconds: int)
         rows: dict[str, list[dict[str, Any]]] = {table: [] for table in TABLES}
         for video_id, film in films:
             asked = list(questions_about(film, Random(video_id)))
-            rows["samples"] += [_sample(video_id, film, one, split) for one in asked]
+            whole = 0.0, film.script.duration_s
+            samples = [_sample(video_id, whole, one, split) for one in asked]
+            if split == "train":
+                samples += [_sample(video_id, (one.evidence[0].start_s, one.evidence[0].end_s), one, split, PIECES)
+                            for one in questions_about_pieces(film)]
+            rows["samples"] += samples
             rows["frames"] += _frames(video_id, film)
-            rows["videos"].append(_video(video_id, film, len(asked), split))
+            rows["videos"].append(_video(video_id, film, len(samples), split))
             if split == "test":
                 (out / "films").mkdir(parents=True, exist_ok=True)
                 write_video(film.script, out / "films" / f"{video_id}.mp4")
@@ -98,24 +103,27 @@ def _video(video_id: str, film: UseCaseFilm, samples: int, split: str) -> dict[s
         "n_frames": int(seconds), "n_samples": samples, "split": split, "calibration": False}
 
 
-def _sample(video_id: str, film: UseCaseFilm, asked: Asked, split: str) -> dict[str, Any]:
+def _sample(
+    video_id: str, span_s: tuple[float, float], asked: Asked, split: str, dataset: str = DATASET
+) -> dict[str, Any]:
     """A row of `samples`, its conversation worded like VICO's."""
+    start_s, end_s = span_s
     prompt, said, index = asked.question, asked.answer, None
     if asked.options:
         index = asked.options.index(asked.answer)
         listed = "\n".join(f"({letter}) {option}" for letter, option in zip(_LETTERS, asked.options, strict=True))
         prompt = f"{prompt}\nOptions:\n{listed}\nGive the letter of the right option and its words."
         said = f"({_LETTERS[index]}) {said}"
-    seconds, evidence = film.script.duration_s, asked.evidence
+    evidence = asked.evidence
+    shown = [(int(one.start_s - start_s), int(one.end_s - start_s)) for one in evidence]
     return {
-        "sample_id": hashlib.sha256(f"{video_id} {asked.kind} {prompt}".encode()).hexdigest()[:32],
-        "dataset": DATASET, "video_id": video_id, "split": split, "kind": asked.kind,
+        "sample_id": hashlib.sha256(f"{video_id} {span_s} {asked.kind} {prompt}".encode()).hexdigest()[:32],
+        "dataset": dataset, "video_id": video_id, "split": split, "kind": asked.kind,
         "format": "multiple_choice" if asked.options else "open", "question": asked.question,
         "options": list(asked.options), "answer": asked.answer, "answer_index": index,
         "conversations": [{"from": "human", "value": f"<image>\n{prompt}"}, {"from": "gpt", "value": said}],
-        "media": [{"type": "video", "video_id": video_id, "start_s": 0.0, "end_s": seconds, "frame_indexes": []}],
-        "span_start_s": 0.0, "span_end_s": seconds,
-        "min_frames": smallest_budget(int(seconds), [(int(one.start_s), int(one.end_s)) for one in evidence]),
+        "media": [{"type": "video", "video_id": video_id, "start_s": start_s, "end_s": end_s, "frame_indexes": []}],
+        "span_start_s": start_s, "span_end_s": end_s, "min_frames": smallest_budget(int(end_s - start_s), shown),
         "evidence": [{"clue_id": None, "clip_index": int(one.start_s) // CLIP_S, "start_s": one.start_s,
                       "end_s": one.end_s} for one in evidence],
         "distance_s": evidence[-1].start_s - evidence[0].start_s, "language": "en", "twin_of": None,

@@ -6,6 +6,7 @@ one chapter something foreign is inserted: a loud background with a product, a s
 one the chapter's shape does, once, what nothing in the film does: it travels, shrinks or grows.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -98,6 +99,14 @@ def use_case_film(seed: int, seconds: int) -> UseCaseFilm:
     chapters = tuple(_piece(*three) for three in zip(begins, ends, looks, strict=True))
     return UseCaseFilm(script, chapters, _piece(at_foreign, at_foreign + length, product),
                        _piece(at_strange, at_strange + ODD_CLIPS, looks[strange]), odd)
+
+
+def usual_pieces(film: UseCaseFilm) -> Iterator[tuple[Piece, str]]:
+    """Clips of chapters, without the advertisement and the anomaly, in which the shape is there, and what it does."""
+    for event in film.script.events:
+        look = (event.subject.colour, event.subject.name)
+        if event.action not in ODD and look != film.advertisement.look:
+            yield Piece(event.start_s, event.end_s, look), event.action
 
 
 def _ends_of_chapters(clips: int, rng: Random) -> list[int]:

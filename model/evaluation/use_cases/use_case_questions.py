@@ -7,6 +7,12 @@
     which_anomaly        multiple_choice  Which of these happens?
     list_chapters        open             the recipe's question -> A line for each chapter.
     which_chapter        multiple_choice  What is the second chapter about?
+
+And about short pieces of it, in films that are trained on: finding something in a film is learned sooner by who can
+tell what a piece shows.
+
+    what_is_shown        open             What is to be seen in this part of the video? -> A red crown.
+    what_happens         open             What happens in this part of the video? -> The star climbs upwards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +20,7 @@ from dataclasses import dataclass
 from random import Random
 
 from model.evaluation.miniature_films import COLOURS, SHAPES, Look
-from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, Piece, UseCaseFilm
+from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, Piece, UseCaseFilm, usual_pieces
 from model.recipes import RECIPES
 
 RECIPE_OF_KIND = {"find_advertisement": "find-advertisement", "find_anomaly": "anomaly", "list_chapters": "chapters"}
@@ -72,6 +78,15 @@ def questions_about(film: UseCaseFilm, rng: Random) -> Iterator[Asked]:
                              if named((colour, shape)) not in looks], _OPTIONS - len(looks))
     yield _choice("which_chapter", f"What is the {_COUNTED[place]} chapter of this video about?", looks[place],
                   (chapters[place],), looks, rng)
+
+
+def questions_about_pieces(film: UseCaseFilm) -> Iterator[Asked]:
+    """What the advertisement, the anomaly, and pieces of chapters without either show; the evidence is the piece."""
+    for piece, action in [(film.advertisement, None), (film.anomaly, film.odd), *usual_pieces(film)]:
+        yield Asked("what_is_shown", "What is to be seen in this part of the video?", named(piece.look), (piece,))
+        if action is not None:
+            yield Asked("what_happens", "What happens in this part of the video?", _happening(piece.look, action),
+                        (piece,))
 
 
 def _happening(look: Look, action: str) -> str:

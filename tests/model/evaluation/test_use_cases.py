@@ -19,9 +19,9 @@ from model.evaluation.evaluate import evaluate, group_looks
 from model.evaluation.evaluate_command import run
 from model.evaluation.question import Question, Reply
 from model.evaluation.span_overlap import best_overlap, overlap, overlap_in_order
-from model.evaluation.use_cases.make import FOLDER, main
+from model.evaluation.use_cases.make import FOLDER, PIECES, main
 from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, use_case_film
-from model.evaluation.use_cases.use_case_questions import questions_about
+from model.evaluation.use_cases.use_case_questions import questions_about, questions_about_pieces
 from model.evaluation.vst_answerer import VstAnswerer
 from model.recipes import RECIPES
 from model.training.train_on_shards_command import run as train
@@ -99,6 +99,23 @@ def test_answers_agree_with_the_film():
     for kind, recipe in (("find_advertisement", "find-advertisement"), ("find_anomaly", "anomaly"),
                          ("list_chapters", "chapters")):
         assert asked[kind].question == RECIPES[recipe].question
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_pieces_show_what_is_said_of_them_and_nothing_else(seed):
+    film = use_case_film(seed, 64)
+    asked = list(questions_about_pieces(film))
+    assert {one.kind for one in asked} == {"what_is_shown", "what_happens"}
+    for one in asked:
+        [piece] = one.evidence
+        inside = [event for event in film.script.events if piece.start_s < event.end_s and event.start_s < piece.end_s]
+        [event] = inside
+        shape = event.subject
+        assert one.answer.lower().strip(".") in {
+            f"a {shape.colour} {shape.name}", f"an {shape.colour} {shape.name}", f"the {shape.name} {event.action}"}
+    products = [one for one in asked if one.answer.lower().strip(".").endswith(PRODUCTS)]
+    assert [one.kind for one in products] == ["what_is_shown"]
 
 
 # ---- Scores
@@ -190,8 +207,10 @@ def samples(data: Path, split: str) -> list[dict]:
 
 
 def test_the_tables_hold_what_the_films_say(data, tmp_path):
-    rows = samples(data, "train") + samples(data, "test")
-    assert len(rows) == 10 * 7 == json.loads((data / FOLDER / "manifest.json").read_text())["rows"]["samples"]
+    pieces = [row for row in samples(data, "train") if row["dataset"] == PIECES]
+    rows = [row for row in samples(data, "train") if row not in pieces] + samples(data, "test")
+    assert len(rows) == 10 * 7
+    assert len(rows) + len(pieces) == json.loads((data / FOLDER / "manifest.json").read_text())["rows"]["samples"]
     assert len({row["sample_id"] for row in rows}) == 70
     assert not {row["video_id"] for row in samples(data, "train")} & {row["video_id"] for row in samples(data, "test")}
     assert len(list((data / "films").iterdir())) == 6
