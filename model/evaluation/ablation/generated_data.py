@@ -36,7 +36,8 @@ def make_films(folders: GridFolders, commands: OwnCommands, name: str, films: Fi
             "--min-last-clip-seconds", str(CLIP_S), "--frame-side", "32", "--caption-frame-side", "64",
             "--caption-frames", "1", "--spans-minutes", str((span_seconds - CLIP_S) / 60),
             "--spans-minutes", str(span_seconds / 60), "--buckets", "2",
-            "--open-share", str(films.open_share), "--twin-share", "1", "--test-share", "0" if name == "train" else "1", "--decode-threads", "1")
+            "--open-share", str(films.open_share), "--twin-share", "1",
+            "--test-share", "0" if name == "train" else "1", "--decode-threads", "1")
     write_single_moments(vico, moments, span_seconds)
 
 

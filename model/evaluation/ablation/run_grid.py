@@ -3,9 +3,7 @@
 What is done is not done again.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +15,7 @@ from model.evaluation.ablation.measure_films import read_answers, scores
 from model.evaluation.ablation.own_commands import OwnCommands
 from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.train_run import is_trained, train_run
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A thing to be done once what it needs is done."""
-
-    name: tuple
-    do: Callable[[], None]
-    needs: tuple | None = None
+from model.evaluation.ablation.work_off import Work, work_off
 
 
 class GridRun:
@@ -63,20 +53,7 @@ class GridRun:
         return (seed if self._grid.runs[after].init is None else None), after
 
     def _all(self, work: Sequence[Work]) -> None:
-        """Work things off, as many at a time as there are jobs, each as soon as what it needs is done."""
-        left, done, running = list(work), {None}, {}
-        with ThreadPoolExecutor(self._jobs) as pool:
-            try:
-                while left or running:
-                    for item in [item for item in left if item.needs in done][: self._jobs - len(running)]:
-                        left.remove(item)
-                        running[pool.submit(item.do)] = item.name
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        done.add(running.pop(future))
-                        future.result()
-            except BaseException:
-                self._commands.stop()
-                raise
+        work_off(work, self._jobs, self._commands.stop)
 
     def _films(self, name: str) -> None:
         with self._progress.of(not films_are_there(self._folders, name), "draw films", set=name):
