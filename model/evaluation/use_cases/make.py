@@ -59,8 +59,8 @@ def write_use_cases(out: Path, seeds: Mapping[str, Sequence[int]], seconds: int)
             whole = 0.0, film.script.duration_s
             samples = [_sample(video_id, whole, one, split) for one in asked]
             if split == "train":
-                samples += [_sample(video_id, (one.evidence[0].start_s, one.evidence[0].end_s), one, split, PIECES)
-                            for one in questions_about_pieces(film)]
+                samples += [_sample(video_id, (start_s, end_s), one, split, PIECES)
+                            for start_s, end_s, one in questions_about_pieces(film, Random(video_id))]
             rows["samples"] += samples
             rows["frames"] += _frames(video_id, film)
             rows["videos"].append(_video(video_id, film, len(samples), split))

@@ -8,8 +8,8 @@
     list_chapters        open             the recipe's question -> A line for each chapter.
     which_chapter        multiple_choice  What is the second chapter about?
 
-And about short pieces of it, in films that are trained on: finding something in a film is learned sooner by who can
-tell what a piece shows.
+And about pieces of it, in films that are trained on: finding something in a film is learned sooner by who can tell
+what a piece shows, and has found it in a few seconds. The recipes' questions, about stretches of 8, 16 and 32 s, and
 
     what_is_shown        open             What is to be seen in this part of the video? -> A red crown.
     what_happens         open             What happens in this part of the video? -> The star climbs upwards.
@@ -20,11 +20,16 @@ from dataclasses import dataclass
 from random import Random
 
 from model.evaluation.miniature_films import COLOURS, SHAPES, Look
-from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, Piece, UseCaseFilm, usual_pieces
+from model.evaluation.use_cases.use_case_films import CLIP_S, ODD, PRODUCTS, Piece, UseCaseFilm, usual_pieces
 from model.recipes import RECIPES
 
 RECIPE_OF_KIND = {"find_advertisement": "find-advertisement", "find_anomaly": "anomaly", "list_chapters": "chapters"}
+_IS_SHOWN, _HAPPENS = "What is to be seen in this part of the video?", "What happens in this part of the video?"
 _OPTIONS = 4
+_STRETCHES = (8, 16, 32)
+"""Seconds."""
+_SHORTEST_PART_S = 6
+"""Of a chapter that a stretch cuts: enough for its shape to be seen."""
 _QUARTERS = tuple(f"In the {name} quarter." for name in ("first", "second", "third", "last"))
 _COUNTED = ("first", "second", "third", "fourth")
 
@@ -80,13 +85,38 @@ def questions_about(film: UseCaseFilm, rng: Random) -> Iterator[Asked]:
                   (chapters[place],), looks, rng)
 
 
-def questions_about_pieces(film: UseCaseFilm) -> Iterator[Asked]:
-    """What the advertisement, the anomaly, and pieces of chapters without either show; the evidence is the piece."""
+def questions_about_pieces(film: UseCaseFilm, rng: Random) -> Iterator[tuple[float, float, Asked]]:
+    """Start and end of a piece in seconds, and what is asked about it.
+
+    Args:
+        rng: places the stretches.
+    """
     for piece, action in [(film.advertisement, None), (film.anomaly, film.odd), *usual_pieces(film)]:
-        yield Asked("what_is_shown", "What is to be seen in this part of the video?", named(piece.look), (piece,))
+        when = piece.start_s, piece.end_s
+        yield *when, Asked("what_is_shown", _IS_SHOWN, named(piece.look), (piece,))
         if action is not None:
-            yield Asked("what_happens", "What happens in this part of the video?", _happening(piece.look, action),
-                        (piece,))
+            yield *when, Asked("what_happens", _HAPPENS, _happening(piece.look, action), (piece,))
+    for length in _STRETCHES:
+        stretch = _stretch(film, film.anomaly, length, rng)
+        yield *stretch, _open("find_anomaly", _happening(film.anomaly.look, film.odd), (film.anomaly,))
+        stretch = _stretch(film, film.advertisement, length, rng)
+        yield *stretch, _open("find_advertisement", named(film.advertisement.look), (film.advertisement,))
+        chapters = _chapters_inside(film, *stretch)
+        if all(one.end_s - one.start_s >= _SHORTEST_PART_S for one in chapters):
+            yield *stretch, _open("list_chapters", "\n".join(named(one.look) for one in chapters), chapters)
+
+
+def _chapters_inside(film: UseCaseFilm, start_s: float, end_s: float) -> tuple[Piece, ...]:
+    return tuple(Piece(max(start_s, one.start_s), min(end_s, one.end_s), one.look) for one in film.chapters
+                 if start_s < one.end_s and one.start_s < end_s)
+
+
+def _stretch(film: UseCaseFilm, piece: Piece, length: int, rng: Random) -> tuple[float, float]:
+    """A stretch that holds a piece, at any of its places that is as likely as the others."""
+    first = max(0, piece.end_s - length)
+    last = min(piece.start_s, film.script.duration_s - length)
+    start_s = first + CLIP_S * rng.randint(0, int((last - first) // CLIP_S))
+    return start_s, start_s + length
 
 
 def _happening(look: Look, action: str) -> str:
