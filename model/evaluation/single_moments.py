@@ -33,8 +33,6 @@ from schemas.uniform_frames import smallest_budget
 
 DATASET, PARTS_DATASET = "moments", "moments-of-parts"
 _OPTIONS, _LETTERS = 4, "ABCD"
-_OPEN_SHARE = 0.75
-"""How often the words of the right option are asked for and not its letter."""
 _PARTS = (4, 2, 1)
 """Needles are sought in quarters and halves of the stretches too: seeking is learned sooner among fewer events. These,
 and the captions of clips, are the data set `moments-of-parts`.
@@ -55,14 +53,14 @@ class Moment:
     look: Look
 
 
-def write_single_moments(vico: Path, out: Path, span_seconds: int, describe: bool = True) -> int:
+def write_single_moments(vico: Path, out: Path, span_seconds: int, open_share: float) -> int:
     """Write the data set; one that is there stays.
 
     Args:
         vico: what `build-vico` made of miniature films.
         out: the output folder.
         span_seconds: length of the stretches; beside them the whole film and, for needles, parts of the stretches.
-        describe: whether clips are described too.
+        open_share: how often `which_is_seen` asks for the words of the right option, and not for its letter.
 
     Returns:
         How many samples there are.
@@ -78,7 +76,7 @@ def write_single_moments(vico: Path, out: Path, span_seconds: int, describe: boo
     videos = {row["video_id"]: row for path in table_files(vico, "videos") for row in _rows(path, "videos")}
     moments = _moments(vico)
     rows = [row for video_id, video in sorted(videos.items())
-            for row in _samples(video, moments.get(video_id, []), span_seconds, describe)]
+            for row in _samples(video, moments.get(video_id, []), span_seconds, open_share)]
     for split in sorted({row["split"] for row in rows}):
         path = out / "data" / "samples" / f"{split}-00000.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +100,7 @@ def _moments(vico: Path) -> dict[str, list[Moment]]:
 
 
 def _samples(
-    video: dict[str, Any], moments: Sequence[Moment], span_seconds: int, describe: bool
+    video: dict[str, Any], moments: Sequence[Moment], span_seconds: int, open_share: float
 ) -> Iterator[dict[str, Any]]:
     seconds = round(video["duration_s"])
     lengths = [*(span_seconds // part for part in _PARTS), seconds]
@@ -122,8 +120,8 @@ def _samples(
             if times[colour] == 1:
                 yield _sample(span, [moment], "find_shape", f"Which shape is {colour}?", f"{shape.capitalize()}.")
             if end_s - start_s >= span_seconds:
-                yield _which_is_seen(span, moment, inside, rng)
-    for moment in moments if describe else ():
+                yield _which_is_seen(span, moment, inside, open_share, rng)
+    for moment in moments:
         rng = Random(f"{video['video_id']} {moment.start_s}")
         span = video, moment.start_s, moment.end_s, PARTS_DATASET
         yield _sample(span, [moment], "describe_moment", rng.choice(_DESCRIBE), told(moment.look))
@@ -134,14 +132,16 @@ def _listed(moments: Sequence[Moment], form: str) -> str:
     return ", ".join(sorted(form.format(*moment.look) for moment in moments)).capitalize() + "."
 
 
-def _which_is_seen(span: tuple, moment: Moment, inside: Sequence[Moment], rng: Random) -> dict[str, Any]:
+def _which_is_seen(
+    span: tuple, moment: Moment, inside: Sequence[Moment], open_share: float, rng: Random
+) -> dict[str, Any]:
     shown = {one.look for one in inside}
     absent = rng.sample([look for look in LOOKS.values() if look not in shown], _OPTIONS - 1)
     options = [told(look) for look in absent]
     index = rng.randrange(_OPTIONS)
     options.insert(index, told(moment.look))
     question, answer = rng.choice(_SEEN), options[index]
-    if rng.random() < _OPEN_SHARE:
+    if rng.random() < open_share:
         listed = "\n".join([question, *(f"- {option}" for option in options)])
         return _sample(span, [moment], "which_is_seen", listed, answer)
     return _sample(span, [moment], "which_is_seen", question, answer, options, index)

@@ -38,7 +38,7 @@ def make_films(folders: GridFolders, commands: OwnCommands, name: str, films: Fi
             "--spans-minutes", str(span_seconds / 60), "--buckets", "2",
             "--open-share", str(films.open_share), "--twin-share", "1",
             "--test-share", "0" if name == "train" else "1", "--decode-threads", "1")
-    write_single_moments(vico, moments, span_seconds)
+    write_single_moments(vico, moments, span_seconds, films.open_share)
 
 
 def make_stills(folders: GridFolders, commands: OwnCommands) -> None:

@@ -16,6 +16,7 @@ from model.evaluation.ablation.own_commands import OwnCommands
 from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.train_run import is_trained, train_run
 from model.evaluation.ablation.work_off import Work, work_off
+from model.training.checkpoint_folder import newest_checkpoint
 
 
 class GridRun:
@@ -81,22 +82,22 @@ class GridRun:
         asked = Cell(run=name, task=gate.task, ratio=gate.ratio)
         for number in range(1, gate.most_rounds + 1):
             folder = self._folders.run(seed, name) / f"round-{number}"
-            self._train(seed, name, folder, start)
+            self._train(seed, name, folder, start, number)
             self._measure(seed, name, folder, [asked])
             answers = scores(read_answers(film_answers(folder, asked)))
             share = sum(answers.values()) / len(answers)
             self._progress.say("gate", run=name, seed=seed, round=number, task=gate.task, right=round(share, 4))
             if share >= gate.at_least:
                 break
-            start = self._folders.checkpoint(seed, name)
+            start = newest_checkpoint(folder)[0]  # of this round: a later one may have been begun and stopped
         return folder
 
-    def _train(self, seed: int, name: str, folder: Path, start: Path | None) -> None:
+    def _train(self, seed: int, name: str, folder: Path, start: Path | None, round_: int = 1) -> None:
         with self._progress.of(not is_trained(folder), "train", run=name, seed=seed):
-            train_run(self._folders, self._commands, seed, name, folder, start)
+            train_run(self._folders, self._commands, seed, name, folder, start, round_)
 
     def _measure(self, seed: int | None, name: str, folder: Path, cells: Sequence[Cell]) -> None:
         left = [cell for cell in cells if not is_measured(self._folders, folder, cell)]
-        checkpoint = self._folders.checkpoint(seed, name)
+        checkpoint = self._folders.given_model(name) or newest_checkpoint(folder)[0]
         with self._progress.of(bool(left), "measure", run=name, seed=seed, cells=len(left)):
             measure_cells(self._folders, self._commands, folder, checkpoint, cells)

@@ -15,6 +15,7 @@ from model.training.mixture import MixtureSource
 
 _OF_SCRATCH = ("sizes", "vocabulary", "language_model", "vision_tower")
 """Choices about a model that does not exist yet."""
+_SEEDS_OF_A_ROUND = 1_000_000
 
 
 def is_trained(folder: Path) -> bool:
@@ -22,14 +23,16 @@ def is_trained(folder: Path) -> bool:
     return (folder / "trained.json").is_file()
 
 
-def train_run(folders: GridFolders, commands: OwnCommands, seed: int, name: str, folder: Path, start: Path | None
-              ) -> None:
+def train_run(
+    folders: GridFolders, commands: OwnCommands, seed: int, name: str, folder: Path, start: Path | None, round_: int = 1
+) -> None:
     """Train one run, or one round of it; one that was stopped goes on, one that is done stays.
 
     Args:
         seed, name: which.
         folder: of the run or round.
         start: the checkpoint to start from; None: as the choices say.
+        round_: of a run with a gate; each draws its samples in another order.
 
     Raises:
         GridChangedError: what is there was trained in another way.
@@ -38,7 +41,8 @@ def train_run(folders: GridFolders, commands: OwnCommands, seed: int, name: str,
     note_made_of(folder / "made.json", facts_of(folders.grid, name))
     if is_trained(folder):
         return
-    choices = {"keep": 1} | folders.grid.choices | folders.grid.runs[name].choices | {"seed": seed}
+    drawn_by = seed + _SEEDS_OF_A_ROUND * (round_ - 1)
+    choices = {"keep": 1} | folders.grid.choices | folders.grid.runs[name].choices | {"seed": drawn_by}
     if start is not None:
         choices = {key: value for key, value in choices.items() if key not in _OF_SCRATCH} | {"init": str(start)}
     sources = [_source(source) for source in folders.grid.runs[name].sources]
