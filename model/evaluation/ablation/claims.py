@@ -21,7 +21,8 @@ def judge(claim: Claim, results: Mapping[Cell, CellResult]) -> tuple[bool, Estim
     """
     one = results[claim.cell]
     if claim.kind == "chance":
-        return one.estimate.low <= one.chance <= one.estimate.high, one.estimate
+        low, high = one.chance - claim.margin, one.chance + claim.margin
+        return low <= one.estimate.low <= one.chance <= one.estimate.high <= high, one.estimate
     if claim.kind == "at_least":
         return one.estimate.mean >= claim.margin, one.estimate
     better = difference(one.scores, results[claim.other].scores)

@@ -125,10 +125,11 @@ class Published(Cell):
 
 
 class Claim(BaseModel, extra="forbid", frozen=True):
-    """What the grid is there to show. `more`, `less` than `other` by `margin` (paired), or than chance or a number.
+    """What the grid is there to show.
 
-    `above`: the interval lies above `other` + `margin`. `within`: not more than `margin` below `other`, interval
-    included. `chance`: the interval holds chance. `at_least`: the mean is `margin` or more.
+    `above`: the interval of the paired difference to `other` lies above `margin`. `within`: it lies above minus
+    `margin`. `chance`: the interval holds chance and reaches no further than `margin` from it: one that is wide enough
+    holds anything. `at_least`: the mean is `margin` or more.
     """
 
     says: str

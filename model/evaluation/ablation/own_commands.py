@@ -56,7 +56,7 @@ class OwnCommands:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as said:
             code = self._wait(words, said)
-        if self._is_stopped or code == _STOPPED:
+        if self._is_stopped:
             raise CommandStoppedError(f"{command} was stopped")
         if code:
             raise CommandFailedError(f"{command} ended with {code}; what it said: {log}")

@@ -15,6 +15,7 @@ import yaml
 
 from model.evaluation.ablation.cell_results import CellResult, cell_results
 from model.evaluation.ablation.claims import claims_table
+from model.evaluation.ablation.gates import gate_rows
 from model.evaluation.ablation.grid import Grid
 from model.evaluation.ablation.grid_folders import GridFolders
 from model.evaluation.methods.method import ALL
@@ -41,7 +42,8 @@ def write_results(folders: GridFolders) -> None:
     said = yaml.safe_dump(grid.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     (out / "grid.yaml").write_text(said, encoding="utf-8")
     (out / "table.md").write_text(table_of(grid, results), encoding="utf-8")
-    (out / "claims.md").write_text(claims_table(grid.claims, results), encoding="utf-8")
+    claims = claims_table(grid.claims, results) + "".join(gate_rows(folders))
+    (out / "claims.md").write_text(claims, encoding="utf-8")
     (out / "results.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     pq.write_table(pa.Table.from_pylist(rows, RESULTS), out / "results.parquet")
     try:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from model.evaluation.ablation.gates import asked_at_gate, share_right
 from model.evaluation.ablation.generated_data import films_are_there, make_films, make_stills, stills_are_there
 from model.evaluation.ablation.grid import Cell, Run
-from model.evaluation.ablation.grid_folders import GridFolders, film_answers
+from model.evaluation.ablation.grid_folders import GridFolders
 from model.evaluation.ablation.measure_cells import is_measured, measure_cells
-from model.evaluation.ablation.measure_films import read_answers, scores
 from model.evaluation.ablation.own_commands import OwnCommands
 from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.train_run import is_trained, train_run
@@ -79,13 +79,12 @@ class GridRun:
     def _train_to_gate(self, seed: int, name: str, run: Run) -> Path:
         """Rounds until the gate is passed, or there were enough; returns the folder of the last."""
         start, gate = self._start(seed, name), run.gate
-        asked = Cell(run=name, task=gate.task, ratio=gate.ratio)
+        asked = asked_at_gate(name, gate)
         for number in range(1, gate.most_rounds + 1):
             folder = self._folders.run(seed, name) / f"round-{number}"
             self._train(seed, name, folder, start, number)
             self._measure(seed, name, folder, [asked])
-            answers = scores(read_answers(film_answers(folder, asked)))
-            share = sum(answers.values()) / len(answers)
+            share = share_right(folder, asked)
             self._progress.say("gate", run=name, seed=seed, round=number, task=gate.task, right=round(share, 4))
             if share >= gate.at_least:
                 break

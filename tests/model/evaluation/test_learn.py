@@ -58,7 +58,10 @@ def test_every_cell_is_filled(learned: Path) -> None:
         assert len(one["of_seeds"]) == len(grid.seeds)
     rows = {(cell.run, str(cell.way)) for cell in grid.all_cells()}
     assert (learned / "table.md").read_text().count("\n") == len(rows) + 3
-    assert (learned / "claims.md").read_text().count("\n") == len(grid.claims) + 2
+    claims = (learned / "claims.md").read_text().splitlines()
+    assert len(claims) == len(grid.claims) + 3
+    assert claims[-1].startswith("| gate of find: 90 % of dev-needles at ratio 16 | no |")
+    assert claims[-1].endswith("after 2 rounds |")
 
 
 def test_what_is_done_is_not_done_again(learned: Path, capfd: pytest.CaptureFixture) -> None:
@@ -71,6 +74,30 @@ def test_what_is_done_is_not_done_again(learned: Path, capfd: pytest.CaptureFixt
     assert cell.read_bytes() == before
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert "VICO beats" in capfd.readouterr().out
+
+
+def test_a_gated_run_that_was_killed_in_its_second_round_goes_on(learned: Path, tmp_path: Path) -> None:
+    """Killed before its first checkpoint: the round begins anew behind the first one, and ends the same."""
+    out = tmp_path / "out"
+    shutil.copytree(learned, out, ignore=shutil.ignore_patterns("vico*", "moments", "plain", "films", "stills"))
+    for part in ("films", "stills"):
+        shutil.copytree(learned / part, out / part)
+    [ended] = (out / f"seed-{SEED}" / "find" / "round-2").rglob("model.safetensors")
+    before = ended.read_bytes()
+    for made in (ended.parents[1], out / f"seed-{SEED}" / "find" / "round-2" / "answers"):
+        shutil.rmtree(made)
+    (out / f"seed-{SEED}" / "find" / "round-2" / "trained.json").unlink()
+    grid = {"base": {"grid": "learn-small", "runs": ["look", "find"]},
+            "cells": [{"run": "find", "task": "order", "ratio": 16}]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    assert run([str(tmp_path / "grid.yaml"), "--out", str(out), "--threads", "1"]) == 0
+    assert ended.read_bytes() == before
+
+
+def test_each_round_sees_its_samples_in_another_order(learned: Path) -> None:
+    one, two = (sorted((learned / f"seed-{SEED}" / "find" / f"round-{number}" / "samples").iterdir())[0].read_bytes()
+                for number in (1, 2))
+    assert one != two
 
 
 def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
