@@ -134,7 +134,8 @@ def _looks(task: Task, choices: EvaluateChoices) -> list[Look]:
 def _evaluate_task(task: Task, looks: Sequence[Look], answerer: Answerer, choices: EvaluateChoices) -> int:
     """Ask this rank's share; the rank that finds all answers there writes the results."""
     policy = choices.policy(task)
-    settings = {"task": task.name, "policy": str(policy), "limit": choices.limit, **answerer.settings}
+    settings = {
+        "task": task.name, "scoring": task.scoring, "policy": str(policy), "limit": choices.limit, **answerer.settings}
     files = AnswerFiles(Path(choices.out) / task.name, choices.rank)
     share = looks[choices.rank::choices.world]
     with files.writing(settings), _progress(task, share, files, choices.log_json) as tell:

@@ -128,6 +128,20 @@ def test_another_ratio_needs_another_folder(folder: Path, tmp_path: Path, capsys
     assert "ratio was '8' and is '4'" in capsys.readouterr().err
 
 
+def test_answers_scored_by_an_older_rule_are_not_gone_on_with(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Settings of before say nothing of scoring: only a benchmark whose scoring has changed minds."""
+    for task, code in (("mlvu-dev", 0), ("vnbench", 2)):
+        assert run([*arguments(folder, tmp_path, task), "--limit", "1"]) == 0
+        file = tmp_path / task / "settings.json"
+        settings = json.loads(file.read_text())
+        del settings["scoring"]
+        file.write_text(json.dumps(settings))
+        assert run([*arguments(folder, tmp_path, task), "--limit", "1"]) == code
+    assert "scoring was None and is 2" in capsys.readouterr().err
+
+
 def test_model_and_rank_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_XL_MODEL", "some/model")
     monkeypatch.setenv("RANK", "3")

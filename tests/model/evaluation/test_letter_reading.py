@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from model.evaluation.letter_reading import (
     before_bracket,
     first_capital,
+    first_in_alphabet,
     guess,
     in_brackets,
     last_mention,
@@ -19,7 +20,8 @@ from model.evaluation.letter_reading import (
 from model.evaluation.question import Question
 from model.evaluation.viewing import VideoStretch
 
-RULES = [first_capital, in_brackets, before_bracket, lone_letter, last_mention, one_letter_or_words]
+RULES = [
+    first_capital, in_brackets, first_in_alphabet, before_bracket, lone_letter, last_mention, one_letter_or_words]
 
 
 def question(*options: str, question_id: str = "q") -> Question:
@@ -48,6 +50,14 @@ def test_first_capital_knows_six_options() -> None:
 ])
 def test_in_brackets(said: str, letter: str | None) -> None:
     assert in_brackets(FOUR, said) == letter
+
+
+@pytest.mark.parametrize(("said", "letter"), [
+    ("B", "B"), ("B.", "B"), ("A. train", "A"), ("(C)", "C"), ("I say (B), not (C)", "B"), ("D, not so: A", "A"),
+    ("Best is D", "B"), ("The end. B", None), ("(a cow) D", None), ("(E)", None), ("b", None), ("", None),
+])
+def test_first_in_alphabet(said: str, letter: str | None) -> None:
+    assert first_in_alphabet(FOUR, said) == letter
 
 
 @pytest.mark.parametrize(("said", "letter"), [("B) a dog", "B"), ("B", "B"), ("B.", None), ("(B) a dog", None)])

@@ -102,6 +102,11 @@ def test_vnbench_is_a_mean_over_types_of_samples_with_all_four_tries_right() -> 
         "single tries": 10 / 12})
 
 
+def test_vnbench_takes_a_letter_with_a_full_stop(data: Path, tmp_path: Path) -> None:
+    talkative = FakeAnswerer(lambda question: f"{question.answer}. As I have seen.")
+    assert figures("vnbench", data, tmp_path, talkative)["overall"].estimate.mean == 1
+
+
 def test_mme_adds_questions_and_images_in_per_cent() -> None:
     """OCR: one image with both, one with one right: 75 % + 50 %. count: one image with none. Perception is the sum."""
     rows = [row("OCR", True, video="a"), row("OCR", True, video="a"), row("OCR", True, video="b"),
