@@ -47,8 +47,13 @@ def first_in_alphabet(question: Question, text: str) -> str | None:
 
 
 def before_bracket(question: Question, text: str) -> str | None:
-    """What stands before the first closing bracket, behind a prefill that ends in "(" (MLVU's own script)."""
-    return _only(question, text.split(")")[0])
+    """The right letter if it is anywhere in front of the first closing bracket, else the first letter there: behind a
+    prefill that ends in "(", Video-XL's needle script asks no more. "A or B" is right where A is and where B is.
+    """
+    front = text.split(")")[0]
+    if question.answer in front:
+        return question.answer
+    return next((letter for letter in front if letter in letters_of(question)), None)
 
 
 def lone_letter(question: Question, text: str) -> str | None:

@@ -1,5 +1,6 @@
 """Every rule against answers judged by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,13 @@ def test_first_in_alphabet(said: str, letter: str | None) -> None:
     assert first_in_alphabet(FOUR, said) == letter
 
 
-@pytest.mark.parametrize(("said", "letter"), [("B) a dog", "B"), ("B", "B"), ("B.", None), ("(B) a dog", None)])
+@pytest.mark.parametrize(("said", "letter"), [
+    ("D) a hen", "D"), ("D", "D"), ("D. four", "D"), ("(D)", "D"), ("B or D)", "D"), ("B) not D", "B"),
+    ("C. four", "C"), ("E)", None), ("d)", None), (")D", None), ("", None),
+])
 def test_before_bracket(said: str, letter: str | None) -> None:
-    assert before_bracket(FOUR, said) == letter
+    asked = replace(FOUR, answer="D")
+    assert before_bracket(asked, said) == letter
 
 
 @pytest.mark.parametrize(("said", "letter"), [
