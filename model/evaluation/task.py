@@ -43,7 +43,7 @@ class AnswerRow:
         said: the reply.
         read, score: see `Score`.
         frames: frames (of an image: tiles) that were shown.
-        positions: positions the compressed video takes up in the language model.
+        positions: positions that the compressed video, the question and the answer take up in the language model.
         ratio, method: how the video was compressed.
         policy: how its frames were chosen.
         problem: why it could not be asked; its score is 0 then.
