@@ -206,7 +206,8 @@ def test_mmbench_names_an_image_that_is_none(sets: OfficialSets) -> None:
 @pytest.mark.parametrize(("name", "content", "said"), [
     ("a.json", "{]", "is damaged"), ("a.json", '{"a": 1}', "list of objects"), ("a.json", "[1]", "list of objects"),
     ("a.jsonl", '{"b": 1}\n\n{"a": 2}\n', "row 0: no field 'a', only b"), ("a.parquet", "none", "is damaged"),
-    ("a.csv", 'b\n"open', "is damaged"),
+    ("a.csv", 'b\n"open', "is damaged"), ("a.json", "[]", r"a\.json holds no question"),
+    ("a.csv", "a\n", r"a\.csv holds no question"),
 ])
 def test_a_file_that_is_not_what_it_should_be(tmp_path: Path, name: str, content: str, said: str) -> None:
     (tmp_path / name).write_text(content)
