@@ -71,5 +71,5 @@ def _row(
         prompt=question.words(times_s), options=list(question.options), answer=question.answer,
         format=question.format, attributes=dict(question.attributes), said=reply.text,
         read=score and score.read, score=score.value if score else 0.0, frames=len(times_s),
-        positions=seen.positions if seen else 0, ratio=answerer.ratio, method=answerer.method, policy=str(policy),
-        problem=problem)
+        positions=seen.positions + reply.positions if seen else 0, ratio=answerer.ratio, method=answerer.method,
+        policy=str(policy), problem=problem)

@@ -37,6 +37,9 @@ class EvaluateChoices(BaseModel):
     limit: Annotated[int | None, Field(
         ge=1, description="ask about so many videos or images only, the first ones; such figures are not the "
                           "benchmark's")] = None
+    leave_out: Annotated[list[str], Field(
+        description="a kind of questions that is not asked, such as fine_grained_pose; figures without it are not the "
+                    "benchmark's")] = []
 
     device: Annotated[str | None, Field(description="left out: the GPU of this rank if there is one")] = None
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Field(

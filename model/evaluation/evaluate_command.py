@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
     transformers_logging.disable_progress_bar()
     try:
         # All files are read before the model is: a missing one is said at once.
-        looks = {task: _looks(task, choices) for task in choices.tasks()}
+        looks = _looks(choices)
         answerer = load_answerer(choices)
         codes = [_evaluate_task(task, looks[task], answerer, choices) for task in looks]
     except (MissingDataError, BadDataError, NoModelError, OtherSettingsError, AnswersInUseError) as error:
@@ -124,17 +124,34 @@ def load_answerer(choices: EvaluateChoices) -> Answerer:
         raise NoModelError(str(error)) from error
 
 
-def _looks(task: Task, choices: EvaluateChoices) -> list[Look]:
-    """All that is to be looked at, once it is known to be there."""
-    looks = group_looks(task.questions(Path(choices.data)))[:choices.limit]
-    check_media(task, [question for look in looks for question in look.questions])
+def _looks(choices: EvaluateChoices) -> dict[Task, list[Look]]:
+    """All that is to be looked at, once it is known to be there.
+
+    Raises:
+        MissingDataError: something is not.
+        BadDataError: a file is not what it should be, no task has a kind that is to be left out, or one has no other.
+    """
+    questions = {task: task.questions(Path(choices.data)) for task in choices.tasks()}
+    kinds = {question.attributes.get("kind", "") for some in questions.values() for question in some}
+    strange = [kind for kind in choices.leave_out if kind not in kinds]
+    if strange:
+        raise BadDataError(f"--leave-out: there is no kind {strange[0]!r}, only {', '.join(sorted(kinds))}")
+    looks = {}
+    for task, some in questions.items():
+        asked = [question for question in some if question.attributes.get("kind") not in choices.leave_out]
+        if not asked:
+            raise BadDataError(f"--leave-out: nothing of {task.name} is left")
+        looks[task] = group_looks(asked)[:choices.limit]
+        check_media(task, [question for look in looks[task] for question in look.questions])
     return looks
 
 
 def _evaluate_task(task: Task, looks: Sequence[Look], answerer: Answerer, choices: EvaluateChoices) -> int:
     """Ask this rank's share; the rank that finds all answers there writes the results."""
     policy = choices.policy(task)
-    settings = {"task": task.name, "policy": str(policy), "limit": choices.limit, **answerer.settings}
+    settings = {
+        "task": task.name, "scoring": task.scoring, "policy": str(policy), "limit": choices.limit,
+        "leave_out": choices.leave_out or None, **answerer.settings}
     files = AnswerFiles(Path(choices.out) / task.name, choices.rank)
     share = looks[choices.rank::choices.world]
     with files.writing(settings), _progress(task, share, files, choices.log_json) as tell:
@@ -151,7 +168,8 @@ def _evaluate_task(task: Task, looks: Sequence[Look], answerer: Answerer, choice
 def _write_results(
     task: Task, rows: Sequence[Any], files: AnswerFiles, settings: dict[str, Any], choices: EvaluateChoices
 ) -> int:
-    asked = len(rows) if choices.limit is None else len(task.questions(Path(choices.data)))
+    whole = choices.limit is None and not choices.leave_out
+    asked = len(rows) if whole else len(task.questions(Path(choices.data)))
     results = results_of(task, rows, asked, settings)
     files.write_table(rows, settings)
     for name, content in task.submissions(rows).items():

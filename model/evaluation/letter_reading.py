@@ -32,14 +32,28 @@ def first_capital(question: Question, text: str) -> str | None:
 
 
 def in_brackets(question: Question, text: str) -> str | None:
-    """What the first pair of brackets holds, or the whole answer where there is none (Video-XL's VNBench)."""
-    found = re.search(r"\((.*?)\)", text)
-    return _only(question, found[1] if found else text)
+    """What the first pair of brackets holds, or the whole answer where there is none, if it is just a letter (VICO,
+    whose answers begin with "(A)").
+    """
+    return _only(question, _bracketed(text))
+
+
+def first_in_alphabet(question: Question, text: str) -> str | None:
+    """Of the letters in the first pair of brackets, or in the whole answer where there is none, up to a full stop, the
+    first in the alphabet (VNBench's script, behind Video-XL's brackets). "Best is D" means B.
+    """
+    counted = _bracketed(text).split(".")[0]
+    return next((letter for letter in letters_of(question) if letter in counted), None)
 
 
 def before_bracket(question: Question, text: str) -> str | None:
-    """What stands before the first closing bracket, behind a prefill that ends in "(" (MLVU's own script)."""
-    return _only(question, text.split(")")[0])
+    """The right letter if it is anywhere in front of the first closing bracket, else the first letter there: behind a
+    prefill that ends in "(", Video-XL's needle script asks no more. "A or B" is right where A is and where B is.
+    """
+    front = text.split(")")[0]
+    if question.answer in front:
+        return question.answer
+    return next((letter for letter in front if letter in letters_of(question)), None)
 
 
 def lone_letter(question: Question, text: str) -> str | None:
@@ -105,6 +119,11 @@ def letter_of(options: Sequence[str], answer: str) -> str:
         ValueError: none does.
     """
     return LETTERS[list(options).index(answer)]
+
+
+def _bracketed(text: str) -> str:
+    found = re.search(r"\((.*?)\)", text)
+    return found[1] if found else text
 
 
 def _only(question: Question, text: str) -> str | None:

@@ -41,7 +41,7 @@ def read_rows(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
         fields: that every row must have.
 
     Raises:
-        BadDataError: it cannot be read as such, or a row lacks a field.
+        BadDataError: it cannot be read as such, has no row, or a row lacks a field.
     """
     try:
         rows = _READERS[path.suffix](path)
@@ -49,6 +49,8 @@ def read_rows(path: Path, fields: Sequence[str]) -> list[dict[str, Any]]:
         raise BadDataError(f"{path} is damaged: {error}") from error
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise BadDataError(f"{path} must hold a list of objects, one a question")
+    if not rows:
+        raise BadDataError(f"{path} holds no question")
     for number, row in enumerate(rows):
         lacking = [field for field in fields if field not in row]
         if lacking:

@@ -80,8 +80,10 @@ class Reply:
         text: what it said behind the prefill.
         forced: of a teacher-forced question, whether every token of the answer was the likeliest.
         spans: where it looked, the most important span first or, of lines, by time; empty: it was not asked.
+        positions: that the question and the answer take up behind the video.
     """
 
     text: str
     forced: bool | None = None
     spans: tuple[Span, ...] = ()
+    positions: int = 0

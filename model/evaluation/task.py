@@ -43,7 +43,7 @@ class AnswerRow:
         said: the reply.
         read, score: see `Score`.
         frames: frames (of an image: tiles) that were shown.
-        positions: positions the compressed video takes up in the language model.
+        positions: positions that the compressed video, the question and the answer take up in the language model.
         ratio, method: how the video was compressed.
         policy: how its frames were chosen.
         problem: why it could not be asked; its score is 0 then.
@@ -94,6 +94,8 @@ class Task(ABC):
         policy: the frame policy that published figures were made with.
         published: of a figure's name, Video-XL's own figure on the same scale (0.649).
         published_in: where those were found.
+        scoring: raised whenever a reply comes to be scored in another way; stored answers keep the score they got, so
+            they are not gone on with under another number. None: it never was.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Task(ABC):
     policy: FramePolicy
     published: Mapping[str, float] = field(default_factory=dict)
     published_in: str = ""
+    scoring: int | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def questions(self, data: Path) -> list[Question]:

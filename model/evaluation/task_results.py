@@ -39,7 +39,10 @@ def results_of(task: Task, rows: Sequence[AnswerRow], asked: int, settings: Mapp
 def table_of(results: Mapping[str, Any]) -> Table:
     """The figures in print."""
     settings = results["settings"]
-    table = Table(title=f"{results['task']}: {settings['method']}, ratio {settings['ratio']}, {settings['policy']}")
+    whole = results["answers"] == results["questions"]
+    part = "" if whole else f", {results['answers']} of {results['questions']} questions"
+    table = Table(
+        title=f"{results['task']}: {settings['method']}, ratio {settings['ratio']}, {settings['policy']}{part}")
     for column in ("figure", "ours", "95 %", "published", "questions", "videos"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     for one in results["figures"]:

@@ -103,17 +103,19 @@ class SeenAsVst:
         if question.teacher_forced:
             wanted, logits_AT = self._given(question)
             likeliest = logits_AT.argmax(-1)
-            return Reply(tokenizer.decode(likeliest), bool((likeliest == wanted).all()))
-        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
+            positions = len(self._ids(question)) + len(wanted)
+            return Reply(tokenizer.decode(likeliest), bool((likeliest == wanted).all()), positions=positions)
+        ids = self._ids(question)
         new = self._model.generate(
             input_ids=torch.tensor([ids], device=self._model.device), past_key_values=self._memory.cache(self._model),
             max_new_tokens=question.most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.eos_token_id)
         text = tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip()
         if question.placing is None:
-            return Reply(text)
+            return Reply(text, positions=new.shape[1])
         found = where(self._model, self._memory, ids, text, question.placing)
-        return Reply(text, spans=tuple((span.start_s, span.end_s) for span in found.spans))
+        spans = tuple((span.start_s, span.end_s) for span in found.spans)
+        return Reply(text, spans=spans, positions=new.shape[1])
 
     def log_likelihood(self, question: Question) -> tuple[float, bool]:
         """Natural logarithm of the probability of the given answer, and whether greedy decoding gives it."""
@@ -121,10 +123,15 @@ class SeenAsVst:
         logs_A = logits_AT.float().log_softmax(-1).gather(1, wanted[:, None])
         return float(logs_A.sum()), bool((logits_AT.argmax(-1) == wanted).all())
 
+    def _ids(self, question: Question) -> list[int]:
+        """Of all that stands between the video and the answer."""
+        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
+        return ids
+
     @torch.no_grad()
     def _given(self, question: Question) -> tuple[Tensor, Tensor]:
         """Ids of the answer [A], and the logits [A, vocabulary] where each of them is to come."""
-        _, ids = prompt_ids(self._processor, question.system, question.words(self.times_s), question.prefill)
+        ids = self._ids(question)
         wanted = torch.tensor(self._processor.ids(question.answer), device=self._model.device)
         asked = torch.cat((torch.tensor(ids, device=self._model.device), wanted[:-1]))[None]
         logits_QT = self._model(asked, past_key_values=self._memory.cache(self._model)).logits[0]

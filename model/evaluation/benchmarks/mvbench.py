@@ -22,7 +22,8 @@ SYSTEM = (
     "addresses the question.\n")
 SOURCE = (
     "MVBench is the data set OpenGVLab/MVBench on the Hugging Face hub (json/*.json, the archives of video/ unpacked "
-    "beside each other; the videos of fine_grained_pose come from NTU RGB+D, as its page says).")
+    "beside each other; the videos of fine_grained_pose come from NTU RGB+D, as its page says). evaluate-video-xl "
+    "--leave-out fine_grained_pose asks about the other kinds.")
 FRAMES_A_SECOND = 3.0
 
 FOLDERS = {

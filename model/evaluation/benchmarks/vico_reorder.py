@@ -67,9 +67,10 @@ class VicoReorder(Task):
 
 
 def numbers_named(text: str) -> list[str]:
-    """Numbers of scenes in the order in which an answer first names them."""
-    numbers = [number for number in re.findall(r"\d+", text) if 1 <= int(number) <= SCENES]
-    return list(dict.fromkeys(numbers))
+    """Numbers of scenes in the order in which an answer first names them: "24153" names five, 16 none."""
+    # There are fewer than ten scenes, so each digit of a row of digits names one if all of them do.
+    runs = re.findall(rf"(?<!\d)[1-{SCENES}]+(?!\d)", text)
+    return list(dict.fromkeys("".join(runs)))
 
 
 def in_place(said: Sequence[str], truth: Sequence[str]) -> float:
@@ -126,4 +127,4 @@ def _question(root: Path, table: FrameTable, video_id: str, scenes: Sequence[Map
         format="open", answer=truth, most_tokens=32, attributes={"span": minutes_up_to(end_s - start_s)})
 
 
-TASKS: list[Task] = [VicoReorder("vico-reorder", "VICO", SOURCE, POLICY)]
+TASKS: list[Task] = [VicoReorder("vico-reorder", "VICO", SOURCE, POLICY, scoring=2)]

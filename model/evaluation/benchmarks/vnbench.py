@@ -2,7 +2,7 @@
 
 Every sample is asked four times with its options in another order and counts only if all four answers are right, so
 that guessing gives 0.4 %. Overall is the mean over the nine types. Asked in the words of Video-XL's own script, at one
-frame a second without a limit.
+frame a second without a limit; what Video-XL's script takes out of an answer, VNBench's reads a letter from.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ from pathlib import Path
 from model.evaluation.benchmarks.mlvu import SYSTEM, options_prompt
 from model.evaluation.figures import Item, figures_of
 from model.evaluation.frame_policy import FramePolicy
-from model.evaluation.letter_reading import in_brackets
+from model.evaluation.letter_reading import first_in_alphabet
 from model.evaluation.letter_task import LetterTask
 from model.evaluation.official_files import find_file, read_rows
 from model.evaluation.question import Question
@@ -73,5 +73,6 @@ TASKS: list[Task] = [
     VnBench(
         "vnbench", "VNBench", SOURCE, FramePolicy(_NO_LIMIT, fps=1),
         {"overall": 0.616, "ability: ret": 0.800, "ability: ord": 0.806, "ability: cnt": 0.240},
-        "Video-XL's repository, table of results (assets/vnbench.png)", read=in_brackets),
+        "Video-XL's repository, table of results (assets/vnbench.png)", read=first_in_alphabet,
+        scoring=2),
 ]

@@ -18,6 +18,10 @@ from typing import Any
 DONE, WRONG_CALL = 0, 2
 
 
+class NoFigureError(Exception):
+    """The answers of a task are scored elsewhere, so that its results hold no accuracy; the message names the task."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One way to look.
@@ -41,6 +45,9 @@ def points_of(fit: Mapping[str, int], results: Sequence[Mapping[str, Any]]) -> l
     Args:
         fit: frames that fit, by way.
         results: contents of results.json files.
+
+    Raises:
+        NoFigureError: one of them holds no figure.
     """
     return [
         Point(name, fit[name], mean, low, high)
@@ -73,6 +80,8 @@ def _accuracies(results: Mapping[str, Any]) -> Iterator[tuple[str, float, float,
         if one["mean"] is not None and one["scoring"] == "letter":
             yield one["method"], one["mean"], one["mean"], one["mean"]
     if "figures" in results:
+        if not results["figures"]:
+            raise NoFigureError(f"the results of {results['task']} hold no figure: its answers are scored elsewhere")
         settings, first = results["settings"], results["figures"][0]
         name = f"vst:{settings['ratio']}" if settings["method"] == "vst" else settings["method"]
         name = "all" if name == "vst:1" else name
@@ -97,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         points = points_of({one["method"]: one["frames"] for one in fit["ways"]}, results)
     except (OSError, ValueError, KeyError) as error:
         print(f"cannot be read as such a file: {error}", file=sys.stderr)
+        return WRONG_CALL
+    except NoFigureError as error:
+        print(error, file=sys.stderr)
         return WRONG_CALL
     if not points:
         print("no way to look is in both the frames and the results", file=sys.stderr)

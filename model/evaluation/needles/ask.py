@@ -41,6 +41,8 @@ from schemas.choices import ChoiceFileError, read_choices
 from schemas.faults import faults_in
 
 DONE, WRONG_CALL, STOPPED = 0, 2, 4
+SCORING = 2
+"""As `Task.scoring`."""
 PUBLISHED_LENGTHS = [1, 187, 373, 559, 745, 931, 1118, 1304, 1490, 1676, 1862, 2048]
 """Video-XL's grid."""
 
@@ -156,7 +158,7 @@ def _settings(
 ) -> dict[str, Any]:
     """What an answer depends on besides its own cell: a grid may be widened in the same folder."""
     return {"model": fingerprint(model), "hay": choices.hay.name, "hay_bytes": choices.hay.stat().st_size,
-            "needles": [needle.name for needle in needles]}
+            "needles": [needle.name for needle in needles], "scoring": SCORING}
 
 
 def _ask(

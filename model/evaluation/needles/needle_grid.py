@@ -126,6 +126,6 @@ def _row(
     return AnswerRow(
         task=TASK, question_id=question.question_id, video=question.viewing.video, prompt=question.prompt,
         options=list(question.options), answer=question.answer, format=question.format, attributes=attributes,
-        said=reply.text if reply else "", read=read, score=score, frames=cell.length + 1, positions=positions,
-        ratio=str(cell.method.factor), method=str(cell.method), policy="1 a second, and the needle",
-        problem=None if reply else NO_ROOM)
+        said=reply.text if reply else "", read=read, score=score, frames=cell.length + 1,
+        positions=positions + reply.positions if reply else 0, ratio=str(cell.method.factor), method=str(cell.method),
+        policy="1 a second, and the needle", problem=None if reply else NO_ROOM)

@@ -10,6 +10,7 @@ import pytest
 from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherSettingsError
 from model.evaluation.evaluate import evaluate, group_looks
 from model.evaluation.frame_policy import FramePolicy
+from model.evaluation.question import Reply
 from model.evaluation.task import AnswerRow
 from model.evaluation.task_results import results_of
 from model.evaluation.tasks import all_tasks
@@ -120,6 +121,13 @@ def test_the_table_holds_every_answer_and_the_settings(sets: OfficialSets, tmp_p
     assert {row.question_id: row for row in back} == rows
     assert json.loads(table.schema.metadata[b"settings"]) == {"ratio": "8"}
     assert "Hello & welcome" in rows["aa-1"].prompt
+
+
+def test_what_is_said_takes_up_positions_too(sets: OfficialSets, tmp_path: Path) -> None:
+    sets.mlvu_test()
+    files = AnswerFiles(tmp_path / "out")
+    ask("mlvu-test", sets, files, FakeAnswerer(lambda question: Reply("A", positions=40)))
+    assert [row.positions for row in files.read().values()] == [43, 43]  # three of the video
 
 
 def test_results_say_what_the_figures_rest_on(sets: OfficialSets, tmp_path: Path) -> None:

@@ -100,6 +100,26 @@ def test_a_part_is_not_shown_beside_published_figures(folder: Path, tmp_path: Pa
     assert {one["published"] for one in results["figures"]} == {None}
 
 
+def test_kinds_can_be_left_out(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_dev()
+    (sets.data / "MLVU" / "video" / "3_ego" / "ego_1.mp4").unlink()
+    words = arguments(folder, tmp_path / "out", "mlvu-dev", frames=4)
+    words[words.index("--data") + 1] = str(sets.data)
+    assert run(words) == 2
+    assert run([*words, "--leave-out", "ego"]) == 0
+    assert "7 of 8 questions" in capsys.readouterr().out.replace("\n", " ")
+    results = json.loads((tmp_path / "out" / "mlvu-dev" / "results.json").read_text())
+    assert (results["answers"], results["questions"], results["settings"]["leave_out"]) == (7, 8, ["ego"])
+    assert {one["published"] for one in results["figures"]} == {None}
+    assert "kind: ego" not in {one["name"] for one in results["figures"]}
+    assert run([*words, "--leave-out", "pose"]) == 2
+    assert "there is no kind 'pose', only anomaly_reco, count" in capsys.readouterr().err
+    kinds = ["plotQA", "findNeedle", "ego", "count", "order", "anomaly_reco", "topic_reasoning"]
+    assert run([*words, *(word for kind in kinds for word in ("--leave-out", kind))]) == 2
+    assert "nothing of mlvu-dev is left" in capsys.readouterr().err
+
+
 def test_nothing_but_damaged_videos_is_exit_code_3(folder: Path, tmp_path: Path, model) -> None:
     sets = OfficialSets(tmp_path / "data")
     sets.mlvu_test()
@@ -126,6 +146,20 @@ def test_another_ratio_needs_another_folder(folder: Path, tmp_path: Path, capsys
     assert run([*arguments(folder, tmp_path, "mlvu-dev"), "--limit", "1"]) == 0
     assert run([*arguments(folder, tmp_path, "mlvu-dev", ratio=4), "--limit", "1"]) == 2
     assert "ratio was '8' and is '4'" in capsys.readouterr().err
+
+
+def test_answers_scored_by_an_older_rule_are_not_gone_on_with(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Settings of before say nothing of scoring: only a benchmark whose scoring has changed minds."""
+    for task, code in (("mlvu-dev", 0), ("vnbench", 2)):
+        assert run([*arguments(folder, tmp_path, task), "--limit", "1"]) == 0
+        file = tmp_path / task / "settings.json"
+        settings = json.loads(file.read_text())
+        del settings["scoring"]
+        file.write_text(json.dumps(settings))
+        assert run([*arguments(folder, tmp_path, task), "--limit", "1"]) == code
+    assert "scoring was None and is 2" in capsys.readouterr().err
 
 
 def test_model_and_rank_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,4 +88,8 @@ def test_points_are_ways_with_frames_and_an_accuracy(tmp_path, capsys):
     assert "vst:2" not in plot
     assert main([*arguments, files[2]]) == 2
     assert "no way to look" in capsys.readouterr().err
+    (tmp_path / "judged.json").write_text(json.dumps(
+        {"task": "mlvu-dev-generation", "settings": {"method": "vst", "ratio": "8"}, "figures": []}))
+    assert main([*arguments, files[0], str(tmp_path / "judged.json")]) == 2
+    assert "the results of mlvu-dev-generation hold no figure" in capsys.readouterr().err
     assert main(["--fit", str(tmp_path / "none.json"), *arguments[2:], files[0]]) == 2

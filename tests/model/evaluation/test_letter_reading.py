@@ -1,5 +1,6 @@
 """Every rule against answers judged by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from model.evaluation.letter_reading import (
     before_bracket,
     first_capital,
+    first_in_alphabet,
     guess,
     in_brackets,
     last_mention,
@@ -19,7 +21,8 @@ from model.evaluation.letter_reading import (
 from model.evaluation.question import Question
 from model.evaluation.viewing import VideoStretch
 
-RULES = [first_capital, in_brackets, before_bracket, lone_letter, last_mention, one_letter_or_words]
+RULES = [
+    first_capital, in_brackets, first_in_alphabet, before_bracket, lone_letter, last_mention, one_letter_or_words]
 
 
 def question(*options: str, question_id: str = "q") -> Question:
@@ -50,9 +53,21 @@ def test_in_brackets(said: str, letter: str | None) -> None:
     assert in_brackets(FOUR, said) == letter
 
 
-@pytest.mark.parametrize(("said", "letter"), [("B) a dog", "B"), ("B", "B"), ("B.", None), ("(B) a dog", None)])
+@pytest.mark.parametrize(("said", "letter"), [
+    ("B", "B"), ("B.", "B"), ("A. train", "A"), ("(C)", "C"), ("I say (B), not (C)", "B"), ("D, not so: A", "A"),
+    ("Best is D", "B"), ("The end. B", None), ("(a cow) D", None), ("(E)", None), ("b", None), ("", None),
+])
+def test_first_in_alphabet(said: str, letter: str | None) -> None:
+    assert first_in_alphabet(FOUR, said) == letter
+
+
+@pytest.mark.parametrize(("said", "letter"), [
+    ("D) a hen", "D"), ("D", "D"), ("D. four", "D"), ("(D)", "D"), ("B or D)", "D"), ("B) not D", "B"),
+    ("C. four", "C"), ("E)", None), ("d)", None), (")D", None), ("", None),
+])
 def test_before_bracket(said: str, letter: str | None) -> None:
-    assert before_bracket(FOUR, said) == letter
+    asked = replace(FOUR, answer="D")
+    assert before_bracket(asked, said) == letter
 
 
 @pytest.mark.parametrize(("said", "letter"), [

@@ -1,14 +1,16 @@
 """WUPS against similarities worked out by hand on a WordNet of six nouns."""
 
 import csv
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model.evaluation.question import Question, Reply
-from model.evaluation.task import MissingDataError
+from model.evaluation.task import BadDataError, MissingDataError
 from model.evaluation.tasks import all_tasks
-from tests.model.evaluation.official_sets import OfficialSets
 
 TREE = {"entity": None, "animal": "entity", "dog": "animal", "cat": "animal", "thing": "entity", "bed": "thing"}
 """Each noun and what it is a kind of."""
@@ -38,20 +40,41 @@ def write_wordnet(folder: Path) -> None:
     (folder / "lexnames").write_text("".join(f"{n:02d}\tnoun.{n}\t1\n" for n in range(45)))
 
 
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Question]:
-    folder = tmp_path_factory.mktemp("data")
-    sets = OfficialSets(folder)
-    sets.nextqa()
-    write_wordnet(folder / "NExTQA" / "nltk_data" / "corpora" / "wordnet")
-    (folder / "NExTQA" / "stopwords.csv").write_text("the\na\non\n")
-    (folder / "NExTQA" / "OE").mkdir()
-    with (folder / "NExTQA" / "OE" / "test.csv").open("w", newline="") as file:
+def write_scoring(folder: Path) -> None:
+    """What scoring reads, under the task's folder."""
+    write_wordnet(folder / "nltk_data" / "corpora" / "wordnet")
+    (folder / "stopwords.csv").write_text("stopwords\nthe\na\non\n")
+
+
+def write_authors_files(folder: Path) -> None:
+    """Their test.csv ends at the type; second answers lie beside it, for one of the two videos."""
+    folder.mkdir(parents=True)
+    with (folder / "test.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow("video,frame_count,width,height,question,answer,qid,type,additional_ref_answer".split(","))
-        writer.writerow([17, 20, 48, 32, "what is it ", "the dog on a bed", 0, "DO", ""])
-        writer.writerow([17, 20, 48, 32, "what else", "dog", 1, "TP", "a bed"])
-        writer.writerow([17, 20, 48, 32, "how many", "two", 2, "DC", ""])
+        writer.writerow("video,frame_count,width,height,question,answer,qid,type".split(","))
+        writer.writerow([18, 20, 48, 32, "what is it ", "the dog on a bed", 0, "DO"])
+        writer.writerow([17, 20, 48, 32, "what else", "dog", 1, "TP"])
+        writer.writerow([17, 20, 48, 32, "how many", "two", 2, "DC"])
+    (folder / "add_reference_answer_test.json").write_text(json.dumps({"17": {"2": "a couple", "1": "a bed"}}))
+
+
+def write_lmms_evals_file(folder: Path) -> None:
+    """The same in one table."""
+    folder.mkdir(parents=True)
+    row = {"video": 17, "frame_count": 20, "width": 48, "height": 32, "qid": 1, "type": "TP"}
+    pq.write_table(pa.Table.from_pylist([
+        row | {"video": 18, "qid": 0, "type": "DO", "question": "what is it ", "answer": "the dog on a bed",
+               "additional_ref_answer": None},
+        row | {"question": "what else", "answer": "dog", "additional_ref_answer": "a bed"},
+        row | {"qid": 2, "type": "DC", "question": "how many", "answer": "two", "additional_ref_answer": "a couple"},
+    ]), folder / "test-00000-of-00001.parquet")
+
+
+@pytest.fixture(scope="module", params=[write_authors_files, write_lmms_evals_file])
+def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Question]:
+    folder = tmp_path_factory.mktemp("data")
+    write_scoring(folder / "NExTQA")
+    request.param(folder / "NExTQA" / "OE")
     return {question.question_id: question for question in all_tasks()["nextqa-oe"].questions(folder)}
 
 
@@ -60,8 +83,9 @@ def score(question: Question, said: str) -> float:
 
 
 def test_questions_are_put_in_few_words(asked: dict[str, Question]) -> None:
-    assert asked["17_0"].prompt == "what is it\nAnswer a question using a short phrase or sentence."
+    assert asked["18_0"].prompt == "what is it\nAnswer a question using a short phrase or sentence."
     assert (asked["17_1"].attributes["type"], asked["17_1"].more_answers) == ("TN", ("a bed",))
+    assert asked["18_0"].more_answers == ()
 
 
 @pytest.mark.parametrize(("said", "worth"), [
@@ -71,7 +95,7 @@ def test_questions_are_put_in_few_words(asked: dict[str, Question]) -> None:
     ("zebra", 0), ("", 0), ("zebra dog bed", 1),  # words that are like none are left out
 ])
 def test_an_answer_is_worth_its_likeness(asked: dict[str, Question], said: str, worth: float) -> None:
-    assert score(asked["17_0"], said) == pytest.approx(worth)
+    assert score(asked["18_0"], said) == pytest.approx(worth)
 
 
 def test_the_better_of_two_references_counts(asked: dict[str, Question]) -> None:
@@ -80,7 +104,8 @@ def test_the_better_of_two_references_counts(asked: dict[str, Question]) -> None
 
 
 def test_counts_are_right_or_wrong(asked: dict[str, Question]) -> None:
-    assert [score(asked["17_2"], said) for said in ("two", "Two.", "three", "dog two")] == [1, 1, 0, 0]
+    assert [score(asked["17_2"], said) for said in ("two", "Two.", "couple", "three", "dog two")] == [
+        1, 1, 1, 0, 0]
 
 
 def test_likeness_under_the_threshold_counts_a_tenth(tmp_path: Path) -> None:
@@ -94,9 +119,24 @@ def test_likeness_under_the_threshold_counts_a_tenth(tmp_path: Path) -> None:
 
 
 def test_what_scoring_needs_is_asked_for_before_anything_else(tmp_path: Path) -> None:
-    OfficialSets(tmp_path).nextqa()
-    folder = tmp_path / "NExTQA" / "OE"
-    folder.mkdir()
-    (folder / "test.csv").write_text("video,question,answer,qid,type\n17,who,dog,0,DO\n")
+    write_authors_files(tmp_path / "NExTQA" / "OE")
     with pytest.raises(MissingDataError, match=r"data\.noun"):
+        all_tasks()["nextqa-oe"].questions(tmp_path)
+
+
+def test_second_answers_must_be_there(tmp_path: Path) -> None:
+    folder = tmp_path / "NExTQA" / "OE"
+    write_authors_files(folder)
+    second = folder / "add_reference_answer_test.json"
+    wrong = {"{": "is damaged", "[]": "an object of videos", '{"17": "a bed"}': "an object of videos"}
+    for content, words in wrong.items():
+        second.write_text(content)
+        with pytest.raises(BadDataError, match=words):
+            all_tasks()["nextqa-oe"].questions(tmp_path)
+    second.unlink()
+    with pytest.raises(MissingDataError, match=r"add_reference_answer_test\.json[^$]*doc-doc/NExT-OE"):
+        all_tasks()["nextqa-oe"].questions(tmp_path)
+    table = {"video": [17], "question": ["who"], "answer": ["dog"], "qid": [0], "type": ["DO"]}
+    pq.write_table(pa.table(table), folder / "test-00000-of-00001.parquet")
+    with pytest.raises(BadDataError, match="no field 'additional_ref_answer'"):
         all_tasks()["nextqa-oe"].questions(tmp_path)

@@ -150,6 +150,13 @@ def test_mvbench_looks_at_stretches_and_folders_of_frames(data: Path) -> None:
     assert int(shown[0][1][0, 0, 0]) == pytest.approx(80, abs=3)
 
 
+def test_mvbench_says_how_to_ask_without_the_videos_that_it_lacks(sets: OfficialSets) -> None:
+    sets.mvbench()
+    (sets.data / "MVBench" / "video" / "nturgbd" / "fine_grained_pose.mp4").unlink()
+    with pytest.raises(MissingDataError, match=r"1 of 20 files [^$]* --leave-out fine_grained_pose asks about"):
+        asked("mvbench", sets.data)
+
+
 def test_nextqa_reads_the_authors_csv(data: Path) -> None:
     questions = asked("nextqa-mc", data)
     assert questions["17_0"].options == ("a, b", "b", "c", "to sleep", "e")
@@ -199,7 +206,8 @@ def test_mmbench_names_an_image_that_is_none(sets: OfficialSets) -> None:
 @pytest.mark.parametrize(("name", "content", "said"), [
     ("a.json", "{]", "is damaged"), ("a.json", '{"a": 1}', "list of objects"), ("a.json", "[1]", "list of objects"),
     ("a.jsonl", '{"b": 1}\n\n{"a": 2}\n', "row 0: no field 'a', only b"), ("a.parquet", "none", "is damaged"),
-    ("a.csv", 'b\n"open', "is damaged"),
+    ("a.csv", 'b\n"open', "is damaged"), ("a.json", "[]", r"a\.json holds no question"),
+    ("a.csv", "a\n", r"a\.csv holds no question"),
 ])
 def test_a_file_that_is_not_what_it_should_be(tmp_path: Path, name: str, content: str, said: str) -> None:
     (tmp_path / name).write_text(content)

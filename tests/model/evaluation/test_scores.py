@@ -1,6 +1,5 @@
 """Scorers: what one who knows, one who never does, one who guesses and one who always says A must come out as."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from model.evaluation.question import Question, Reply
 from model.evaluation.task import AnswerRow, Figure
 from model.evaluation.tasks import all_tasks
 from model.evaluation.viewing import VideoStretch
-from tests.model.evaluation.fake_answerers import FakeAnswerer, always_a, cheat, contrarian
+from tests.model.evaluation.fake_answerers import FakeAnswerer, always_a, at_random, cheat, contrarian
 from tests.model.evaluation.official_sets import OfficialSets
 
 # Ours: test_vico_tasks.py, test_use_cases.py.
@@ -102,6 +101,11 @@ def test_vnbench_is_a_mean_over_types_of_samples_with_all_four_tries_right() -> 
         "single tries": 10 / 12})
 
 
+def test_vnbench_takes_a_letter_with_a_full_stop(data: Path, tmp_path: Path) -> None:
+    talkative = FakeAnswerer(lambda question: f"{question.answer}. As I have seen.")
+    assert figures("vnbench", data, tmp_path, talkative)["overall"].estimate.mean == 1
+
+
 def test_mme_adds_questions_and_images_in_per_cent() -> None:
     """OCR: one image with both, one with one right: 75 % + 50 %. count: one image with none. Perception is the sum."""
     rows = [row("OCR", True, video="a"), row("OCR", True, video="a"), row("OCR", True, video="b"),
@@ -117,26 +121,47 @@ def test_mme_reads_the_first_letters(said: str, score: float) -> None:
     assert TASKS["mme"].score(question, Reply(said)).value == score
 
 
-@pytest.mark.parametrize(("name", "chance"), [
-    ("mlvu-dev", lambda options: 1 / options), ("videomme", lambda options: 1 / options),
-    ("mvbench", lambda options: 1 / options), ("mmbench", lambda options: 1 / options)])
-def test_guessing_gives_chance(name: str, chance: Callable[[int], float], data: Path) -> None:
-    """Of 600 guesses per question the share that is right, within four standard deviations."""
-    from random import Random
-
-    task, rng, times = TASKS[name], Random(3), 600
-    for question in task.questions(data)[:3]:
-        expected = chance(len(question.options))
-        right = sum(task.score(question, Reply(rng.choice("ABCDEF"[:len(question.options)]))).value
-                    for _ in range(times))
-        assert abs(right / times - expected) < 4 * (expected * (1 - expected) / times) ** 0.5
+CHANCES = {
+    "mlvu-dev": [1 / 4] * 8, "mlvu-test": [1 / 6] * 2, "videomme": [1 / 4] * 4, "videomme-subtitles": [1 / 4] * 4,
+    "longvideobench": [1 / 5, 1 / 3], "vnbench": [1 / 4] * 8, "mvbench": [1 / 3] * 20, "nextqa-mc": [1 / 5] * 2,
+    "mme": [1 / 2] * 56, "mmbench": [1 / 3, 1 / 3, 1 / 3, 1 / 2]}
+"""How likely a guess is right, for each question of the sets."""
 
 
-def test_guessing_hardly_ever_gets_a_vnbench_sample() -> None:
-    """Chance is 1 in 256: of 4,000 samples about 16, at most 36."""
-    from random import Random
+def guesses(name: str, data: Path, times: int, seed: int) -> list[AnswerRow]:
+    """All questions asked again and again of one who guesses, each time as if about other videos."""
+    task, seen, rows = TASKS[name], at_random(seed).look(iter(()), None), []
+    questions = task.questions(data)
+    for number in range(times):
+        for question in questions:
+            score = task.score(question, seen.reply(question))
+            rows.append(AnswerRow(
+                name, question.question_id, f"{question.viewing.video} {number}", "", [], question.answer,
+                question.format, {**question.attributes, "sample": f"{question.attributes.get('sample')} {number}"}, "",
+                score.read, score.value, 2, 3, "1", "fake", ""))
+    return rows
 
-    rng = Random(1)
-    rows = [row("ret_edit", rng.random() < 0.25, sample=str(sample), video=str(sample))
-            for sample in range(4000) for _ in range(4)]
-    assert 2 <= 4000 * TASKS["vnbench"].figures(rows)[0].estimate.mean <= 36
+
+@pytest.mark.parametrize("name", SCORED)
+def test_guessing_gives_chance(name: str, data: Path) -> None:
+    """The number of right guesses is a sum of binomial ones: within four standard deviations of what is expected."""
+    chances = CHANCES[name]
+    times = 2400 // len(chances)
+    rows = guesses(name, data, times, seed=3)
+    assert len(rows) == times * len(chances)
+    spread = (times * sum(chance * (1 - chance) for chance in chances)) ** 0.5
+    assert abs(sum(row.score for row in rows) - times * sum(chances)) < 4 * spread
+
+
+@pytest.mark.parametrize(("name", "figure", "chance", "deviation"), [
+    ("vnbench", "overall", 1 / 256, (1 / 256 * 255 / 256) ** 0.5),  # four right guesses of one in four
+    ("mmbench", "overall", (1 / 27 + 1 / 2) / 2, 1 / 2),  # three of one in three, or one of one in two
+    ("mme", "kind: OCR", 75, 75),  # an image gives 0, 50, 50 or 200: mean 300 / 4, variance 45,000 / 4 - 75^2 = 75^2
+])
+def test_guessing_gives_chance_where_several_questions_count_as_one(
+    name: str, figure: str, chance: float, deviation: float, data: Path
+) -> None:
+    rows = guesses(name, data, times=2000 if name == "vnbench" else 200, seed=1)
+    [found] = [one.estimate for one in TASKS[name].figures(rows) if one.name == figure]
+    assert found.mean > 0
+    assert abs(found.mean - chance) < 4 * deviation / found.questions ** 0.5

@@ -166,8 +166,8 @@ def test_a_caption_that_comes_twice_is_no_scene(data, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "read"), [
-    ("2, 4, 1, 5, 3.", "24153"), ("(2) (4) (1)", "241"), ("Scene 3 is first, then 3, 1 and 12", "31"), ("none", ""),
-    ("0 6 7", "")])
+    ("2, 4, 1, 5, 3.", "24153"), ("(2) (4) (1)", "241"), ("Scene 3 is first, then 3, 1 and 16", "31"), ("none", ""),
+    ("0 6 7", ""), ("24153", "24153"), ("3, then 12", "312"), ("1 to 10", "1"), ("22415", "2415")])
 def test_numbers_are_read_in_the_order_in_which_they_are_named(text, read):
     assert "".join(numbers_named(text)) == read
 

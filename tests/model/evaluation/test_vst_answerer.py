@@ -36,7 +36,7 @@ def test_system_and_prefill_have_their_places(processor) -> None:
     assert text(behind) == "\nWhat?<|im_end|>\n<|im_start|>assistant\nBest option: ("
 
 
-def test_it_answers_as_the_model_does(asked) -> None:
+def test_it_answers_as_the_model_does(asked, processor) -> None:
     frames = pixels(20)
     by_hand = asked.compress(iter(frames), ratio=4).close()
     expected = [asked.answer(by_hand, words, max_new_tokens=6, do_sample=False) for words in ("What?", "And then?")]
@@ -44,6 +44,8 @@ def test_it_answers_as_the_model_does(asked) -> None:
     assert [seen.reply(question(words)).text for words in ("What?", "And then?")] == expected
     assert seen.times_s == [float(number) for number in range(20)]
     assert seen.positions == by_hand.positions_used
+    asked_with = len(processor.question_ids("What?"))
+    assert asked_with < seen.reply(question("What?")).positions <= asked_with + 6
 
 
 def test_an_answer_does_not_depend_on_earlier_ones(asked) -> None:
@@ -72,6 +74,7 @@ def test_a_forced_answer_is_right_when_greedy_decoding_gives_it(asked, processor
     right = Question("q", VIEWING, "What?", "open", said, teacher_forced=True)
     wrong = Question("q", VIEWING, "What?", "open", said[:-1] + chr(ord(said[-1]) ^ 1), teacher_forced=True)
     assert seen.reply(right).forced is True
+    assert seen.reply(right).positions == len(ids) + 3
     assert seen.reply(wrong).forced is False
 
 
