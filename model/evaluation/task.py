@@ -40,7 +40,7 @@ class AnswerRow:
         task, question_id: which.
         video: see `Viewing.video`.
         prompt, options, answer, format, attributes: of the question; the prompt with its subtitles.
-        said: the reply.
+        said: the reply; see `Reply.text` for what it is of open questions that are asked with their answer in place.
         read, score: see `Score`.
         frames: frames (of an image: tiles) that were shown.
         positions: positions the compressed video takes up in the language model.
