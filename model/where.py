@@ -89,10 +89,11 @@ def where(
     attention = answer_attention(model, memory, question_ids, answer_ids, parts, layers)
     shares_RF = frame_shares(memory, attention.video_RK.numpy())
     shares_F = shares_RF.mean(0)
+    spans: list[TimeSpan] = []
     if placing == "above":
         spans = spans_above(shares_F, edges)
-    else:
-        spans = spans_in_order(shares_RF, edges) if lines else []
+    elif lines:
+        spans = spans_in_order(shares_RF, edges)
     said = tuple(line.strip() for line in lines[:len(spans)])
     return Where(edges, shares_F / max(shares_F.sum(), 1e-300), float(attention.text_R.mean()), tuple(spans), said)
 
