@@ -10,6 +10,9 @@ from model.evaluation.accuracy import Estimate
 from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.question import Question, Reply
 
+NO_ROOM = "no room on the device"
+"""What `AnswerRow.problem` says, or begins with, where the device's memory was too small."""
+
 
 class MissingDataError(Exception):
     """A file of a benchmark is not where it is expected; the message says where it comes from."""

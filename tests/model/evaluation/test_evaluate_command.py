@@ -109,6 +109,19 @@ def test_nothing_but_damaged_videos_is_exit_code_3(folder: Path, tmp_path: Path,
     assert run(words) == 3
 
 
+@pytest.mark.parametrize(("ratios", "frames", "said"), [
+    (["8"], 1, "4 visual tokens are too few for ratio 8"),
+    (["12", "16"], 13, "none of the ratios (12, 16) divides a window of 4 visual tokens")])
+def test_a_video_that_does_not_fit_the_ratio_counts_as_wrong(
+    folder: Path, tmp_path: Path, ratios: list[str], frames: int, said: str
+) -> None:
+    """A frame has four tokens, a window twelve frames."""
+    words = arguments(folder, tmp_path, "mlvu-dev", frames=frames)
+    words[words.index("--ratio") + 1:words.index("--device")] = ratios
+    assert run([*words, "--limit", "1"]) == 3
+    assert [(row["score"], said in row["problem"]) for row in answers(tmp_path, "mlvu-dev")] == 2 * [(0, True)]
+
+
 @pytest.mark.parametrize(("change", "said"), [
     (["--task", "mlvu"], "no task 'mlvu': there are mlvu-dev"), (["--model", "nowhere"], "nowhere has no config.json"),
     (["--data", "nowhere"], "no file nowhere/MLVU/json/1_plotQA.json"),
