@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherSettingsError
 from model.evaluation.answerer import Answerer
+from model.evaluation.asked_digest import asked_digest
 from model.evaluation.evaluate import Look, evaluate, group_looks
 from model.evaluation.evaluate_choices import USUAL_RATIO, EvaluateChoices
 from model.evaluation.methods.method import Method
@@ -134,7 +135,8 @@ def _looks(task: Task, choices: EvaluateChoices) -> list[Look]:
 def _evaluate_task(task: Task, looks: Sequence[Look], answerer: Answerer, choices: EvaluateChoices) -> int:
     """Ask this rank's share; the rank that finds all answers there writes the results."""
     policy = choices.policy(task)
-    settings = {"task": task.name, "policy": str(policy), "limit": choices.limit, **answerer.settings}
+    settings = {"task": task.name, "questions_and_media": asked_digest(looks), "policy": str(policy),
+                "limit": choices.limit, **answerer.settings}
     files = AnswerFiles(Path(choices.out) / task.name, choices.rank)
     share = looks[choices.rank::choices.world]
     with files.writing(settings), _progress(task, share, files, choices.log_json) as tell:

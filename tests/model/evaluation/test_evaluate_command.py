@@ -141,6 +141,29 @@ def test_another_ratio_needs_another_folder(folder: Path, tmp_path: Path, capsys
     assert "ratio was '8' and is '4'" in capsys.readouterr().err
 
 
+def test_other_questions_need_another_folder_and_moved_ones_do_not(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The ids of the questions stay the same."""
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_dev()
+
+    def asked(data: Path) -> int:
+        words = arguments(folder, tmp_path / "out", "mlvu-dev")
+        words[words.index("--data") + 1] = str(data)
+        return run([*words, "--limit", "1"])
+
+    assert asked(sets.data) == 0
+    before = answers(tmp_path / "out", "mlvu-dev")
+    data = sets.data.rename(tmp_path / "elsewhere")
+    assert asked(data) == 0
+    assert answers(tmp_path / "out", "mlvu-dev") == before
+    file = data / "MLVU" / "json" / "1_plotQA.json"
+    file.write_text(file.read_text().replace("And then?", "And before?"))
+    assert asked(data) == 2
+    assert "holds answers of other settings: questions_and_media was" in capsys.readouterr().err
+
+
 def test_model_and_rank_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEO_XL_MODEL", "some/model")
     monkeypatch.setenv("RANK", "3")
