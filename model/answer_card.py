@@ -40,6 +40,7 @@ class Card:
         found: stretches that the model points at.
         truth: stretches that the right answer rests on.
         stills: some frames, by time.
+        said_as: what `said` is called.
     """
 
     video: str
@@ -55,3 +56,4 @@ class Card:
     found: tuple[Stretch, ...]
     truth: tuple[Stretch, ...]
     stills: tuple[Still, ...]
+    said_as: str = "Answered"

@@ -32,7 +32,7 @@ def _text(value: object) -> str:
 
 
 def _card(card: Card) -> str:
-    rows = [("Answered", card.said or "(nothing)")]
+    rows = [(card.said_as, card.said or "(nothing)")]
     rows += [("Right answer", card.answer)] if card.answer is not None else []
     rows += [("Looked at", "; ".join(map(_stretch, card.found)))] if card.found else []
     rows += [("Shown at", "; ".join(map(_stretch, card.truth)))] if card.truth else []
@@ -94,7 +94,7 @@ _STYLE = """
 body { font: 15px/1.55 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 2rem 1rem;
   color: var(--ink); background: var(--paper); overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; white-space: pre-line; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: .6rem 0; }
+dl { display: grid; grid-template-columns: fit-content(11rem) 1fr; gap: .1rem 1rem; margin: .6rem 0; }
 dt { color: var(--soft); } dd { margin: 0; white-space: pre-line; } ol { margin: .3rem 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1rem 1.3rem;
   margin: 1.2rem 0; }

@@ -21,7 +21,7 @@ from model.frame_input import frame_pixels, timed
 from model.kept_rows import KeptRows
 from model.memory_file import read_memory_file, write_memory_file
 from model.pass_size import check_count
-from model.ratio_choice import DrawnRatio, RatioChoice, check_ratio
+from model.ratio_choice import DrawnRatio, RatioChoice, check_enough_tokens, check_ratio
 from model.rotary import Positions, check_positions
 from model.stream_cache import StreamCache, StreamCaches
 from model.vision import check_visual_tokens
@@ -238,7 +238,7 @@ class Memory:
         """End the stream: the last window is compressed and no frame can follow; returns this memory.
 
         Raises:
-            ValueError: there are too few visual tokens for the ratio.
+            RatioDoesNotFitError: there are too few visual tokens for the ratio, or none of several divides them.
         """
         if not self.state.closed and self.raw_tokens:
             self._check_model(self._model)
@@ -258,8 +258,8 @@ class Memory:
             model: the model that will continue; left out: the one that made or loaded the memory.
 
         Raises:
-            ValueError: the model is not the one that made the memory, is on another device, or there are too
-                few visual tokens for the ratio.
+            RatioDoesNotFitError: as for `close`.
+            ValueError: the model is not the one that made the memory, or is on another device.
         """
         self._check_model(model or self._model)
         shared, ratios = self.rows, self.ratios
@@ -357,10 +357,8 @@ class Memory:
 
     def _last_ratio(self, choice: RatioChoice) -> int:
         ratio = self._draw(choice, len(self.state.window_ratios), self.raw_tokens)
-        if not self.state.window_ratios and self.raw_tokens < ratio:
-            raise ValueError(
-                f"{self.raw_tokens} visual tokens are too few for ratio {ratio}: give more frames or a smaller ratio"
-            )
+        if not self.state.window_ratios:
+            check_enough_tokens(self.raw_tokens, ratio)
         return ratio
 
     def _check_open(self, windows_per_pass: int | None) -> None:

@@ -11,6 +11,10 @@ from model.window_layout import window_lengths
 PUBLISHED_SEED = 42
 
 
+class RatioDoesNotFitError(ValueError):
+    """A ratio and a number of visual tokens do not go together; the message says what would."""
+
+
 class DrawnRatio:
     """A ratio drawn for each window from `choices` by a seeded generator.
 
@@ -33,11 +37,11 @@ class DrawnRatio:
         """Ratio for the next window of `window_length` visual tokens.
 
         Raises:
-            ValueError: no choice divides the window.
+            RatioDoesNotFitError: no choice divides the window.
         """
         fitting = [ratio for ratio in self.choices if window_length % ratio == 0]
         if not fitting:
-            raise ValueError(
+            raise RatioDoesNotFitError(
                 f"none of the ratios {self.choices} divides a window of {window_length} visual tokens: "
                 "add a ratio that does, or change the number of frames"
             )
@@ -75,7 +79,8 @@ def ratio_per_window(ratio: RatioChoice, tokens: int, config: VideoXLConfig) -> 
     """The ratio of each window of a span of `tokens` visual tokens.
 
     Raises:
-        ValueError: the span has fewer tokens than the ratio, or another number of windows than ratios.
+        RatioDoesNotFitError: the span has fewer tokens than the ratio.
+        ValueError: the span has another number of windows than ratios.
     """
     check_ratio(ratio, config)
     lengths = window_lengths(tokens, config.window_tokens)
@@ -90,11 +95,21 @@ def ratio_per_window(ratio: RatioChoice, tokens: int, config: VideoXLConfig) -> 
             f"{tokens} visual tokens make {len(lengths)} windows, but {len(chosen)} ratios were given: "
             "give one ratio for all windows or one for each"
         )
-    if chosen and tokens < chosen[0]:
-        raise ValueError(
-            f"{tokens} visual tokens are too few for ratio {chosen[0]}: give more frames or a smaller ratio"
-        )
+    if chosen:
+        check_enough_tokens(tokens, chosen[0])
     return chosen
+
+
+def check_enough_tokens(tokens: int, ratio: int) -> None:
+    """See that a span of so many visual tokens keeps anything at the ratio of its first window.
+
+    Raises:
+        RatioDoesNotFitError: it is shorter than the ratio.
+    """
+    if tokens < ratio:
+        raise RatioDoesNotFitError(
+            f"{tokens} visual tokens are too few for ratio {ratio}: give more frames or a smaller ratio"
+        )
 
 
 def default_ratio(config: VideoXLConfig) -> RatioChoice:

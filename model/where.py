@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Placing = Literal["above", "lines"]
 """How attention becomes spans. `above`: where the whole answer looks most. `lines`: a span for each line of the answer,
-one behind the other, that cover the video.
+one behind the other, that cover the video; where nothing is said there is no span.
 """
 
 
@@ -33,7 +33,7 @@ class Where:
         edges_s: begin of each frame's time and end of the last, in seconds, [F + 1].
         shares: share of each frame in the attention to the video, [F]; they sum to 1.
         text_share: share of the text in all attention of the answer.
-        spans: of `above` the one looked at most first; of `lines` by time.
+        spans: of `above` the one looked at most first; of `lines` by time, none of an answer without a line.
         lines: of `lines` what is said of each span; otherwise empty.
     """
 
@@ -89,7 +89,11 @@ def where(
     attention = answer_attention(model, memory, question_ids, answer_ids, parts, layers)
     shares_RF = frame_shares(memory, attention.video_RK.numpy())
     shares_F = shares_RF.mean(0)
-    spans = spans_in_order(shares_RF, edges) if lines else spans_above(shares_F, edges)
+    spans: list[TimeSpan] = []
+    if placing == "above":
+        spans = spans_above(shares_F, edges)
+    elif lines:
+        spans = spans_in_order(shares_RF, edges)
     said = tuple(line.strip() for line in lines[:len(spans)])
     return Where(edges, shares_F / max(shares_F.sum(), 1e-300), float(attention.text_R.mean()), tuple(spans), said)
 

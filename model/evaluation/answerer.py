@@ -59,5 +59,7 @@ class Answerer(Protocol):
 
         Raises:
             pipeline.decode.UnreadableVideoError: passed on from `frames`.
+            RatioDoesNotFitError: there is too little to see for the ratio.
+            torch.OutOfMemoryError: there is too much for the device; `Seen.reply` may raise it too.
         """
         ...

@@ -1,15 +1,19 @@
 """Asking a task: questions about one viewing share one look at it, while the next is being decoded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from model.evaluation.answer_files import AnswerFiles
 from model.evaluation.answerer import Answerer, Seen
 from model.evaluation.decode_ahead import DecodeAhead
 from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.question import Question, Reply
-from model.evaluation.task import AnswerRow, Task
+from model.evaluation.task import NO_ROOM, AnswerRow, Task
 from model.evaluation.viewing import Viewing
+from model.ratio_choice import RatioDoesNotFitError
 from pipeline.decode import UnreadableVideoError
 
 
@@ -34,7 +38,8 @@ def evaluate(
     task: Task, looks: Sequence[Look], answerer: Answerer, policy: FramePolicy, files: AnswerFiles,
     tell: Callable[[int], None] = lambda answered: None,
 ) -> None:
-    """Ask what has not been answered yet; every look's answers are stored before the next.
+    """Ask what has not been answered yet; every look's answers are stored before the next. What cannot be looked at
+    (unreadable, too long for the device, too short for the ratio) is stored with its problem, and not tried again.
 
     Args:
         task: that the questions are of.
@@ -49,13 +54,27 @@ def evaluate(
             if (some := tuple(question for question in look.questions if question.question_id not in done))]
     with DecodeAhead([look.viewing for look in left], policy, answerer.prepare) as ahead:
         for number, look in enumerate(left):
-            try:
-                seen = answerer.look(ahead.frames(number), look.system)
-                rows = [_row(task, question, answerer, policy, seen) for question in look.questions]
-            except UnreadableVideoError as error:
-                rows = [_row(task, question, answerer, policy, None, error.detail) for question in look.questions]
+            rows = _ask(task, look, ahead.frames(number), answerer, policy)
+            if rows[0].problem is not None:
+                torch.cuda.empty_cache()  # a look that found no room leaves the device in pieces
             files.add(rows)
             tell(len(rows))
+
+
+def _ask(
+    task: Task, look: Look, frames: Iterator[tuple[float | None, Tensor]], answerer: Answerer, policy: FramePolicy
+) -> list[AnswerRow]:
+    """The answers behind one look, or for each of its questions why it could not be had."""
+    try:
+        seen = answerer.look(frames, look.system)
+        return [_row(task, question, answerer, policy, seen) for question in look.questions]
+    except UnreadableVideoError as error:
+        problem = error.detail
+    except RatioDoesNotFitError as error:
+        problem = str(error)
+    except torch.OutOfMemoryError as error:
+        problem = f"{NO_ROOM}: {error}"
+    return [_row(task, question, answerer, policy, None, problem) for question in look.questions]
 
 
 def _row(

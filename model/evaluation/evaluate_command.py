@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherSettingsError
 from model.evaluation.answerer import Answerer
+from model.evaluation.asked_digest import asked_digest
 from model.evaluation.evaluate import Look, evaluate, group_looks
 from model.evaluation.evaluate_choices import USUAL_RATIO, EvaluateChoices
 from model.evaluation.methods.method import Method
@@ -150,8 +151,8 @@ def _evaluate_task(task: Task, looks: Sequence[Look], answerer: Answerer, choice
     """Ask this rank's share; the rank that finds all answers there writes the results."""
     policy = choices.policy(task)
     settings = {
-        "task": task.name, "scoring": task.scoring, "policy": str(policy), "limit": choices.limit,
-        "leave_out": choices.leave_out or None, **answerer.settings}
+        "task": task.name, "scoring": task.scoring, "questions_and_media": asked_digest(looks), "policy": str(policy),
+        "limit": choices.limit, "leave_out": choices.leave_out or None, **answerer.settings}
     files = AnswerFiles(Path(choices.out) / task.name, choices.rank)
     share = looks[choices.rank::choices.world]
     with files.writing(settings), _progress(task, share, files, choices.log_json) as tell:

@@ -33,6 +33,10 @@ DONE, WRONG_CALL, NOTHING_MADE = 0, 2, 3
 _MOST_STILLS, _STILL_SIDE = 8, 336
 _WHERE = " where"
 _GOOD_IOU = 0.5
+FORCED = "Likeliest word at each place of the right answer"
+"""What is stored of an open question that was not put a second time: behind true words, other ones are likely than
+behind the model's own.
+"""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ def _card(answered: AnsweredSet, reader: FrameReader, name: str) -> Card:
     verdicts += [] if placed is None else [(f"span IoU {100 * placed['score']:.0f} %", placed["score"] >= _GOOD_IOU)]
     lines = [] if placed is None else [line.strip() for line in placed["said"].splitlines() if line.strip()]
     labels = lines if len(lines) == len(found) > 1 else [""] * len(found)
-    given = asked if placed is None else placed  # its words are the model's own
+    given = asked if placed is None else placed  # put a second time, its words are the model's own
+    said_as = FORCED if placed is None and given["format"] == "open" else "Answered"
     begin = sample["span_start_s"] if sample["span_start_s"] is not None else 0.0
     end = sample["span_end_s"] if sample["span_end_s"] is not None else max((one[1] for one in truth), default=begin)
     stills = _stills(answered.table, reader, sample["video_id"], truth, found)
@@ -123,7 +128,7 @@ def _card(answered: AnsweredSet, reader: FrameReader, name: str) -> Card:
         sample["video_id"], f"{answered.task}: {sample['kind']}", sample["question"], tuple(sample["options"]),
         given["said"], sample["answer"], tuple(verdicts), begin, end, (),
         tuple(Stretch(*span, label) for span, label in zip(found, labels, strict=True)),
-        tuple(Stretch(*span) for span in truth), tuple(stills))
+        tuple(Stretch(*span) for span in truth), tuple(stills), said_as)
 
 
 def _stills(

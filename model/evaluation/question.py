@@ -77,7 +77,8 @@ class Reply:
     """What a model says to a question.
 
     Attributes:
-        text: what it said behind the prefill.
+        text: what it said behind the prefill; of a teacher-forced question the likeliest token at each place of the
+            right answer, behind the true ones before it.
         forced: of a teacher-forced question, whether every token of the answer was the likeliest.
         spans: where it looked, the most important span first or, of lines, by time; empty: it was not asked.
         positions: that the question and the answer take up behind the video.

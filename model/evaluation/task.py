@@ -10,6 +10,9 @@ from model.evaluation.accuracy import Estimate
 from model.evaluation.frame_policy import FramePolicy
 from model.evaluation.question import Question, Reply
 
+NO_ROOM = "no room on the device"
+"""What `AnswerRow.problem` says, or begins with, where the device's memory was too small."""
+
 
 class MissingDataError(Exception):
     """A file of a benchmark is not where it is expected; the message says where it comes from."""
@@ -40,7 +43,7 @@ class AnswerRow:
         task, question_id: which.
         video: see `Viewing.video`.
         prompt, options, answer, format, attributes: of the question; the prompt with its subtitles.
-        said: the reply.
+        said: the reply; see `Reply.text` for what it is of open questions that are asked with their answer in place.
         read, score: see `Score`.
         frames: frames (of an image: tiles) that were shown.
         positions: positions that the compressed video, the question and the answer take up in the language model.

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny_models import pixels, tiny_config
 
-from model.ratio_choice import DrawnRatio
+from model.ratio_choice import DrawnRatio, RatioDoesNotFitError
 
 MARK = 299
 
@@ -126,9 +126,9 @@ def test_compress_refuses_no_frames(sealed):
 
 def test_a_stream_too_short_for_its_ratio_is_refused_when_asked(model):
     memory = model.compress(pixels(1), ratio=8, prefix_ids=[1])
-    with pytest.raises(ValueError, match="too few for ratio 8"):
+    with pytest.raises(RatioDoesNotFitError, match="too few for ratio 8"):
         memory.cache()
-    with pytest.raises(ValueError, match="too few for ratio 8"):
+    with pytest.raises(RatioDoesNotFitError, match="too few for ratio 8"):
         memory.close()
     memory.extend(pixels(1)).close()
     assert memory.ratios == (8,)

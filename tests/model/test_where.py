@@ -212,7 +212,17 @@ def test_where_from_words_to_seconds(model, processor):
     lines = where(model, memory, ids, "one\n\ntwo <video>\nthree", "lines")
     assert lines.lines == ("one", "two <video>", "three")
     assert [span.start_s for span in lines.spans] == [0, *(span.end_s for span in lines.spans[:-1])]
-    assert where(model, memory, ids, "", "lines").lines == ()
+
+
+@pytest.mark.parametrize("answer", ["", " \n\n"])
+def test_an_answer_without_a_line_has_no_span_by_lines(model, processor, answer):
+    model.processor = processor
+    memory = model.compress(film(30), ratio=4).close()
+    ids = processor.question_ids("What?")
+    found = where(model, memory, ids, answer, "lines")
+    assert (found.spans, found.lines, found.told()) == ((), (), [])
+    assert found.shares.sum() == pytest.approx(1)  # where it looked before it said nothing
+    assert where(model, memory, ids, answer, "above").spans
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0:00"), (12.5, "0:12.5"), (59.96, "1:00"), (3725, "1:02:05")])

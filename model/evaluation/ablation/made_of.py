@@ -1,5 +1,5 @@
-"""What a finished part was made of, written beside it: a grid file that was changed must not be mixed up with what was
-made before.
+"""What a finished part was made of, written beside it: a grid file that was changed, another model or other data must
+not be mixed up with what was made before.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class GridChangedError(Exception):
-    """A part was made of something else than the grid says now; the message says of what."""
+    """A part was made of something else than the grid says or is given now; the message says of what."""
 
 
 def note_made_of(file: Path, facts: Mapping[str, Any]) -> None:
@@ -32,8 +32,8 @@ def note_made_of(file: Path, facts: Mapping[str, Any]) -> None:
     if differ:
         words = ", ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in differ)
         raise GridChangedError(
-            f"{file} belongs to another grid: {words}. Choose another --out, or remove {file.parent} to have it made "
-            "again.")
+            f"{file} belongs to another grid, model or data: {words}. Choose another --out, or remove {file.parent} to "
+            "have it made again.")
 
 
 def _flat(facts: Any, above: str = "") -> Iterator[tuple[str, Any]]:

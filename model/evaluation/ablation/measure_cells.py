@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from model.evaluation.ablation.contents import data_digest, model_digest
 from model.evaluation.ablation.grid import Cell
 from model.evaluation.ablation.grid_folders import GridFolders, benchmark_answers, film_answers
 from model.evaluation.ablation.grid_tasks import BenchmarkTask, FilmTask
@@ -54,10 +56,17 @@ def _made_file(folders: GridFolders, run: Path, cell: Cell) -> Path:
     return benchmark_answers(run, cell) / "made.json"
 
 
-def _facts(folders: GridFolders, cell: Cell) -> dict:
-    task = folders.grid.tasks[cell.task]
-    films = folders.grid.films[task.films].model_dump() if isinstance(task, FilmTask) else None
-    return {"task": task.model_dump(exclude={"figures"}), "films": films}
+def _facts(folders: GridFolders, cell: Cell) -> dict[str, Any]:
+    """What the answers of a cell come from. A model that the grid trains is told by the `made.json` of its run."""
+    task, given = folders.grid.tasks[cell.task], folders.given_model(cell.run)
+    facts: dict[str, Any] = {"task": task.model_dump(exclude={"figures"}), "films": None}
+    if isinstance(task, FilmTask):
+        facts["films"] = folders.grid.films[task.films].model_dump()
+    else:
+        facts["questions_and_media"] = data_digest(task.benchmark, folders.data, task.limit)
+    if given is not None:
+        facts["model"] = model_digest(given)
+    return facts
 
 
 def _measure_films(

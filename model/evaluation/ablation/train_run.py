@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from model.evaluation.ablation.grid import Grid
+from model.evaluation.ablation.contents import model_digest
 from model.evaluation.ablation.grid_folders import GridFolders
 from model.evaluation.ablation.made_of import note_made_of
 from model.evaluation.ablation.own_commands import OwnCommands
@@ -38,7 +38,7 @@ def train_run(
         GridChangedError: what is there was trained in another way.
         CommandFailedError, CommandStoppedError: see `OwnCommands.run`.
     """
-    note_made_of(folder / "made.json", facts_of(folders.grid, name))
+    note_made_of(folder / "made.json", facts_of(folders, name))
     if is_trained(folder):
         return
     drawn_by = seed + _SEEDS_OF_A_ROUND * (round_ - 1)
@@ -55,17 +55,17 @@ def train_run(
     (folder / "trained.json").write_text(json.dumps({"step": newest_checkpoint(folder)[1]["step"]}))
 
 
-def facts_of(grid: Grid, name: str) -> dict[str, Any]:
+def facts_of(folders: GridFolders, name: str) -> dict[str, Any]:
     """What a run is made of, those it comes after included. Places of files are none of it: they may be moved."""
-    run = grid.runs[name]
-    if run.init is not None:
-        return {"given": True}
+    grid, run, given = folders.grid, folders.grid.runs[name], folders.given_model(name)
+    if given is not None:
+        return {"given": model_digest(given)}
     return {
         "choices": grid.choices | run.choices,
         "sources": {source.name: source.model_dump(exclude={"name", "shards"}) for source in run.sources},
         "films": grid.films["train"].model_dump() if "train" in grid.films else None,
         "span_seconds": grid.span_seconds, "stills": grid.stills,
-        "after": None if run.after is None else facts_of(grid, run.after)}
+        "after": None if run.after is None else facts_of(folders, run.after)}
 
 
 def _source(source: MixtureSource) -> dict[str, Any]:

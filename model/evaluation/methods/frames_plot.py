@@ -75,9 +75,13 @@ def draw_frames_plot(points: Sequence[Point], title: str, path: Path) -> None:
 
 
 def _accuracies(results: Mapping[str, Any]) -> Iterator[tuple[str, float, float, float]]:
-    """Way, mean and interval of a results.json of a benchmark, or of each map of a needle grid."""
-    for one in results.get("maps", ()):
-        if one["mean"] is not None and one["scoring"] == "letter":
+    """Way, mean and interval of a results.json of a benchmark, or of each way of a needle grid: of its letters, or of
+    forced answers where the needles have no options.
+    """
+    maps = results.get("maps", ())
+    lettered = {one["method"] for one in maps if one["scoring"] == "letter"}
+    for one in maps:
+        if one["mean"] is not None and (one["scoring"] == "letter" or one["method"] not in lettered):
             yield one["method"], one["mean"], one["mean"], one["mean"]
     if "figures" in results:
         if not results["figures"]:

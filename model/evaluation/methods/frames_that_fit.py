@@ -134,7 +134,9 @@ def _film(model: VideoXLForConditionalGeneration, frames: int) -> Iterator[Looke
 
 
 def _look(model: VideoXLForConditionalGeneration, method: Method, frames: int) -> tuple[int, int]:
-    """Rows that stay of a video, and the most frames of it whose tokens were held at one time."""
+    """Rows that stay of a video, and the most frames of it whose tokens were held at one time, by the way itself or, of
+    ways that ask first, by the harness for the next question (`MethodAnswerer.look_at`).
+    """
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
     most = 0
 
@@ -145,5 +147,5 @@ def _look(model: VideoXLForConditionalGeneration, method: Method, frames: int) -
             most = max(most, len(alive))
             yield time_s, tokens_VC
 
-    memory = watch(model, method, counted(), _PREFIX, _QUESTION)
+    memory = watch(model, method, list(counted()) if method.asks_first else counted(), _PREFIX, _QUESTION)
     return memory.positions_used, most

@@ -158,7 +158,7 @@ def _settings(
 ) -> dict[str, Any]:
     """What an answer depends on besides its own cell: a grid may be widened in the same folder."""
     return {"model": fingerprint(model), "hay": choices.hay.name, "hay_bytes": choices.hay.stat().st_size,
-            "needles": [needle.name for needle in needles], "scoring": SCORING}
+            "needles": {needle.name: needle.digest for needle in needles}, "scoring": SCORING}
 
 
 def _ask(

@@ -4,6 +4,7 @@ Five are drawn with Pillow, the same pixels every time. They show what no film s
 from its wrong options at 336 pixels.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -46,6 +47,12 @@ class Needle:
     question: str
     options: tuple[str, ...]
     answer: str
+
+    @property
+    def digest(self) -> str:
+        """sha256, in hex digits, over the picture and all that is asked."""
+        said = json.dumps([self.picture.shape, self.question, self.options, self.answer])
+        return hashlib.sha256(said.encode() + self.picture.tobytes()).hexdigest()
 
     @property
     def scorings(self) -> tuple[Scoring, ...]:

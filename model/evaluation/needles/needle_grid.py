@@ -16,11 +16,10 @@ from model.evaluation.methods.method_answerer import MethodAnswerer
 from model.evaluation.needles.hay import Hay, needle_tokens
 from model.evaluation.needles.needle import Needle, Scoring
 from model.evaluation.question import Question, Reply
-from model.evaluation.task import AnswerRow
+from model.evaluation.task import NO_ROOM, AnswerRow
 from model.evaluation.viewing import VideoStretch
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 
-NO_ROOM = "no room on the device"
 TASK = "needles"
 
 

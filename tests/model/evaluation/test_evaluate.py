@@ -1,20 +1,22 @@
 """The harness: one look for the questions about one video, answers kept as they come, faults counted."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from model.evaluation.answer_files import AnswerFiles, AnswersInUseError, OtherSettingsError
 from model.evaluation.evaluate import evaluate, group_looks
 from model.evaluation.frame_policy import FramePolicy
-from model.evaluation.question import Reply
+from model.evaluation.question import Question, Reply
 from model.evaluation.task import AnswerRow
 from model.evaluation.task_results import results_of
 from model.evaluation.tasks import all_tasks
-from tests.model.evaluation.fake_answerers import FakeAnswerer, always_a, cheat
+from tests.model.evaluation.fake_answerers import FakeAnswerer, FakeSeen, always_a, cheat
 from tests.model.evaluation.official_sets import OfficialSets
 
 POLICY = FramePolicy(3)
@@ -108,6 +110,48 @@ def test_a_damaged_video_counts_as_wrong_and_says_why(sets: OfficialSets, tmp_pa
     results = results_of(task, list(rows.values()), len(rows), {"policy": "x"})
     assert (results["answers"], results["not_asked"]) == (8, 1)
     assert results["figures"][0]["mean"] == pytest.approx(6 / 7)
+
+
+class SmallDevice(FakeAnswerer):
+    """Has room for one frame of the first video, and none left to answer about `ego`; right about all others."""
+
+    def __init__(self) -> None:
+        super().__init__(self._answer)
+
+    def look(self, frames: Iterator[tuple[float | None, torch.Tensor]], system: str | None) -> FakeSeen:
+        if not self.looks:
+            self.looks.append((1, system))
+            next(frames)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().look(frames, system)
+
+    @staticmethod
+    def _answer(question: Question) -> str:
+        if question.question_id == "ego_0":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return question.answer
+
+
+def test_where_there_is_no_room_the_evaluation_goes_on(
+    sets: OfficialSets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of seven kinds the two questions about a plot and the one of `ego` find none: five kinds of seven are right."""
+    emptied: list[bool] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    sets.mlvu_dev()
+    files, task = AnswerFiles(tmp_path / "out"), all_tasks()["mlvu-dev"]
+    ask("mlvu-dev", sets, files, SmallDevice())
+    rows = files.read()
+    no_room = {name for name, row in rows.items() if row.problem == "no room on the device: CUDA out of memory."}
+    assert no_room == {"plotQA_0", "plotQA_1", "ego_0"}
+    assert {row.problem for name, row in rows.items() if name not in no_room} == {None}
+    assert len(emptied) == 2
+    results = results_of(task, list(rows.values()), len(rows), {"policy": "x"})
+    assert (results["answers"], results["not_asked"]) == (8, 3)
+    assert results["figures"][0]["mean"] == pytest.approx(5 / 7)
+    again = cheat()
+    ask("mlvu-dev", sets, files, again)
+    assert again.looks == []
 
 
 def test_the_table_holds_every_answer_and_the_settings(sets: OfficialSets, tmp_path: Path) -> None:

@@ -129,6 +129,19 @@ def test_nothing_but_damaged_videos_is_exit_code_3(folder: Path, tmp_path: Path,
     assert run(words) == 3
 
 
+@pytest.mark.parametrize(("ratios", "frames", "said"), [
+    (["8"], 1, "4 visual tokens are too few for ratio 8"),
+    (["12", "16"], 13, "none of the ratios (12, 16) divides a window of 4 visual tokens")])
+def test_a_video_that_does_not_fit_the_ratio_counts_as_wrong(
+    folder: Path, tmp_path: Path, ratios: list[str], frames: int, said: str
+) -> None:
+    """A frame has four tokens, a window twelve frames."""
+    words = arguments(folder, tmp_path, "mlvu-dev", frames=frames)
+    words[words.index("--ratio") + 1:words.index("--device")] = ratios
+    assert run([*words, "--limit", "1"]) == 3
+    assert [(row["score"], said in row["problem"]) for row in answers(tmp_path, "mlvu-dev")] == 2 * [(0, True)]
+
+
 @pytest.mark.parametrize(("change", "said"), [
     (["--task", "mlvu"], "no task 'mlvu': there are mlvu-dev"), (["--model", "nowhere"], "nowhere has no config.json"),
     (["--data", "nowhere"], "no file nowhere/MLVU/json/1_plotQA.json"),
@@ -160,6 +173,29 @@ def test_answers_scored_by_an_older_rule_are_not_gone_on_with(
         file.write_text(json.dumps(settings))
         assert run([*arguments(folder, tmp_path, task), "--limit", "1"]) == code
     assert "scoring was None and is 2" in capsys.readouterr().err
+
+
+def test_other_questions_need_another_folder_and_moved_ones_do_not(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The ids of the questions stay the same."""
+    sets = OfficialSets(tmp_path / "data")
+    sets.mlvu_dev()
+
+    def asked(data: Path) -> int:
+        words = arguments(folder, tmp_path / "out", "mlvu-dev")
+        words[words.index("--data") + 1] = str(data)
+        return run([*words, "--limit", "1"])
+
+    assert asked(sets.data) == 0
+    before = answers(tmp_path / "out", "mlvu-dev")
+    data = sets.data.rename(tmp_path / "elsewhere")
+    assert asked(data) == 0
+    assert answers(tmp_path / "out", "mlvu-dev") == before
+    file = data / "MLVU" / "json" / "1_plotQA.json"
+    file.write_text(file.read_text().replace("And then?", "And before?"))
+    assert asked(data) == 2
+    assert "holds answers of other settings: questions_and_media was" in capsys.readouterr().err
 
 
 def test_model_and_rank_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

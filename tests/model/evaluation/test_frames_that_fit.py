@@ -1,8 +1,12 @@
 """Frames that fit: counts by looking, held against what each way keeps; the search; the plot."""
 
 import json
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import TOKENS_PER_FRAME, WINDOW
@@ -18,6 +22,10 @@ from model.evaluation.methods.frames_that_fit import (
     tried,
 )
 from model.evaluation.methods.method import NAMES, Method
+from model.evaluation.methods.method_answerer import MethodAnswerer
+from model.evaluation.methods.watch import Looked
+from model.evaluation.question import Question
+from model.evaluation.viewing import VideoStretch
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,11 +39,28 @@ def test_a_frame_costs_what_its_way_keeps(model, name):
     assert cost.bytes_of(model.config, element_bytes=4) == pytest.approx(kept + held)
 
 
-@pytest.mark.parametrize(
-    ("name", "frames", "held"), [("vst", 720, 0), ("merge-frames", 800, 0), ("merge-places", 30, 1)])
-def test_only_a_bank_holds_the_whole_video(model, name, frames, held):
+@pytest.mark.parametrize(("name", "frames", "held"), [
+    ("vst", 720, 0), ("merge-frames", 800, 0), ("merge-places", 30, 1), ("two-tokens", 30, 1)])
+def test_a_bank_and_a_way_that_asks_first_hold_the_whole_video(model, name, frames, held):
     """What the others hold does not grow with the video."""
     assert frame_cost(model, Method(name, 2), frames).held == held
+
+
+@pytest.mark.parametrize(("name", "held"), [("vst", 0), ("two-tokens", 30)])
+def test_the_harness_holds_what_is_counted(model, processor, name, held):
+    """Between two questions: nothing of the 30 frames, or the visual tokens of all."""
+    model.processor = processor
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+
+    def film() -> Iterator[Looked]:
+        for second in range(30):
+            tokens = torch.full((TOKENS_PER_FRAME, 32), 0.1 * second)
+            alive.add(tokens)
+            yield float(second), tokens
+
+    seen = MethodAnswerer(model, Method(name, 2)).look_at(film())
+    seen.reply(Question("q", VideoStretch(Path("v.mp4")), "What?", "letter", "A", most_tokens=1))
+    assert len(alive) == held
 
 
 def test_the_count_is_what_fits_and_one_more_does_not(model):
@@ -73,19 +98,24 @@ def test_points_are_ways_with_frames_and_an_accuracy(tmp_path, capsys):
         {"settings": {"method": "vst", "ratio": "1"}, "figures": [figure | {"mean": 0.2, "low": None, "high": None}]},
         {"settings": {"method": "vst", "ratio": "2"}, "figures": [figure]},
         {"settings": {}, "maps": [{"method": "pool-space:16:yarn", "scoring": "letter", "mean": 0.9},
-                                  {"method": "pool-space:16:yarn", "scoring": "forced", "mean": 0.1}]}]
+                                  {"method": "pool-space:16:yarn", "scoring": "forced", "mean": 0.1}]},
+        {"settings": {}, "maps": [{"method": "vst:8", "scoring": "forced", "mean": 0.3},
+                                  {"method": "all", "scoring": "letter", "mean": None},
+                                  {"method": "all", "scoring": "forced", "mean": 0.8}]}]
     points = points_of({one["method"]: one["frames"] for one in fit["ways"]}, results)
     assert [(one.name, one.frames, one.accuracy, one.low, one.high) for one in points] == [
-        ("vst:8", 50_000, 0.6, 0.5, 0.7), ("all", 7_000, 0.2, 0.2, 0.2), ("pool-space:16:yarn", 110_000, 0.9, 0.9, 0.9)]
+        ("vst:8", 50_000, 0.6, 0.5, 0.7), ("all", 7_000, 0.2, 0.2, 0.2), ("pool-space:16:yarn", 110_000, 0.9, 0.9, 0.9),
+        ("vst:8", 50_000, 0.3, 0.3, 0.3)]
     (tmp_path / "fit.json").write_text(json.dumps(fit))
     for number, one in enumerate(results):
         (tmp_path / f"{number}.json").write_text(json.dumps(one))
-    files = [str(tmp_path / f"{number}.json") for number in range(4)]
+    files = [str(tmp_path / f"{number}.json") for number in range(5)]
     arguments = ["--fit", str(tmp_path / "fit.json"), "--out", str(tmp_path / "plot.svg"), "--results"]
     assert main([*arguments, *files]) == 0
     plot = (tmp_path / "plot.svg").read_text()
     assert all(name in plot for name in ("vst:8", "all", "pool-space:16:yarn", "frames that fit", "80 GB"))
     assert "vst:2" not in plot
+    assert main([*arguments, files[4]]) == 0
     assert main([*arguments, files[2]]) == 2
     assert "no way to look" in capsys.readouterr().err
     (tmp_path / "judged.json").write_text(json.dumps(

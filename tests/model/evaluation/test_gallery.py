@@ -8,9 +8,11 @@ from playwright.sync_api import Page
 
 from model.evaluation.answer_files import AnswerFiles
 from model.evaluation.benchmarks.use_cases import TASKS
+from model.evaluation.benchmarks.vico_held_out import TASKS as HELD_OUT
 from model.evaluation.evaluate import evaluate, group_looks
-from model.evaluation.gallery import main
+from model.evaluation.gallery import FORCED, main
 from model.evaluation.question import Question, Reply
+from model.evaluation.task import Task
 from model.evaluation.use_cases.make import FOLDER, write_use_cases
 from model.evaluation.use_cases.use_case_films import use_case_film
 from tests.chromium import browser, page  # noqa: F401 (fixtures)
@@ -20,7 +22,7 @@ from tests.generated_sets import HOSTILE
 SECONDS, SEED = 48, 7
 
 
-def answer_all(data: Path, folder: Path, say) -> Path:
+def answer_all(data: Path, folder: Path, say, task: Task = task) -> Path:
     """answers.parquet of a model that says what a function says."""
     files = AnswerFiles(folder)
     answerer = FakeAnswerer(say)
@@ -100,8 +102,21 @@ def test_light_and_dark(gallery, page: Page) -> None:  # noqa: F811
 def test_fewer_cards_show_every_kind_first(data, tmp_path, capsys) -> None:
     folder = answer_all(data, tmp_path / "use-cases", lambda question: Reply("", forced=False))
     assert main([str(folder), "--data", str(data), "--out", str(tmp_path / "p.html"), "--most", "3"]) == 0
-    assert (tmp_path / "p.html").read_text().count("<article") == 3
+    page_of_three = (tmp_path / "p.html").read_text()
+    assert page_of_three.count("<article") == page_of_three.count("<dt>Answered</dt>") == 3
     assert "3 questions" in capsys.readouterr().out
+
+
+def test_words_that_were_forced_are_not_called_an_answer(data, tmp_path) -> None:
+    """`vico-test` over the same films: three open questions with the answer in place, four with options."""
+    (tmp_path / "VICO").symlink_to(data / FOLDER)
+    [held_out] = HELD_OUT
+    folder = answer_all(tmp_path, tmp_path / "vico-test", lambda question: Reply("A blue crown.", False), held_out)
+    assert main([str(folder), "--data", str(tmp_path), "--out", str(tmp_path / "p.html")]) == 0
+    cards = (tmp_path / "p.html").read_text().split("<article")[1:]
+    named = [("<dt>Answered</dt><dd>A blue crown." in card, f"<dt>{FORCED}</dt><dd>A blue crown." in card,
+              '<ol type="A">' in card) for card in cards]
+    assert sorted(named) == 3 * [(False, True, False)] + 4 * [(True, False, True)]
 
 
 def test_what_is_missing_is_named(data, tmp_path, capsys) -> None:

@@ -315,6 +315,36 @@ def test_another_model_does_not_go_on_in_the_same_folder(folder, fresh_model, pr
     assert "Choose another --out" in capsys.readouterr().err
 
 
+def test_a_needle_is_its_picture_and_what_is_asked():
+    needles = drawn_needles()
+    assert [needle.digest for needle in needles] == [needle.digest for needle in drawn_needles()]
+    clock = needles[0]
+    touched = clock.picture.copy()
+    touched[0, 0, 0] ^= 1
+    others = [replace(clock, **change) for change in (
+        {"picture": touched}, {"picture": clock.picture.reshape(168, 672, 3)}, {"question": "What time is it?"},
+        {"options": clock.options[::-1]}, {"answer": clock.options[0]})]
+    assert len({needle.digest for needle in (*needles, *others)}) == 10
+    assert replace(clock, name="other").digest == clock.digest  # the name stands beside it
+
+
+def test_a_needle_that_was_changed_does_not_go_on_in_the_same_folder(folder, video, tmp_path, capsys):
+    own = tmp_path / "needles"
+    own.mkdir()
+    Image.fromarray(drawn_needles()[2].picture).save(own / "dots.png")
+    row = {"image": "dots.png", "question": "How many?", "answer": "five"}
+    arguments = ["--model", str(folder), "--hay", str(video), "--out", str(tmp_path / "out"), "--device", "cpu",
+                 "--lengths", "3", "--depths", "0", "--needles"]
+    (own / "needles.json").write_text(json.dumps([row]))
+    assert main([*arguments, str(own)]) == 0
+    assert main([*arguments, str(own.rename(tmp_path / "moved"))]) == 0
+    (tmp_path / "moved" / "needles.json").write_text(json.dumps([row | {"answer": "six"}]))
+    assert main([*arguments, str(tmp_path / "moved")]) == 2
+    said = capsys.readouterr().err
+    assert "needles was {'dots': " in said
+    assert "Choose another --out" in said
+
+
 def test_a_needle_is_encoded_like_a_frame(asked_model):
     needle = drawn_needles()[0]
     [(_, expected)] = encoded(asked_model, [Image.fromarray(needle.picture)])

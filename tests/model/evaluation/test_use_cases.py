@@ -9,9 +9,11 @@ from random import Random
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from fake_answerers import FakeAnswerer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import pixels
 
 from model.evaluation.answer_files import AnswerFiles
 from model.evaluation.benchmarks.use_cases import TASKS, spans_read, spans_told
@@ -19,6 +21,7 @@ from model.evaluation.evaluate import evaluate, group_looks
 from model.evaluation.evaluate_command import run
 from model.evaluation.question import Question, Reply
 from model.evaluation.span_overlap import best_overlap, overlap, overlap_in_order
+from model.evaluation.task import Score
 from model.evaluation.use_cases.make import FOLDER, PIECES, main
 from model.evaluation.use_cases.use_case_films import ODD, PRODUCTS, use_case_film
 from model.evaluation.use_cases.use_case_questions import questions_about, questions_about_pieces
@@ -259,8 +262,6 @@ def test_a_model_is_trained_on_them_and_asked(data, tmp_path, capsys):
 
 
 def test_the_answerer_gives_the_spans_that_ask_video_gives(model, processor):
-    from tiny_models import pixels
-
     from model.where import where
 
     model.processor = processor
@@ -273,3 +274,16 @@ def test_the_answerer_gives_the_spans_that_ask_video_gives(model, processor):
     assert reply.spans == tuple((span.start_s, span.end_s) for span in found.spans)
     assert reply.spans
     assert seen.reply(dataclasses.replace(question, placing=None)).spans == ()
+
+
+def test_a_mute_model_earns_nothing_for_chapters(data, model, processor, monkeypatch):
+    """It ends its answer at once, so that it names no chapter, wherever it looks."""
+    model.processor = processor
+    end = processor.tokenizer.eos_token_id
+    monkeypatch.setattr(model, "generate", lambda input_ids, **_: torch.cat((input_ids, torch.tensor([[end]])), 1))
+    seen = VstAnswerer(model, [4]).look(enumerate(pixels(48)), None)
+    asked = next(one for one in task.questions(data) if one.placing == "lines")
+    reply = seen.reply(asked)
+    assert reply == Reply("", spans=())
+    assert task.score(asked, reply) == Score(None, 0.0)
+    assert seen.reply(dataclasses.replace(asked, placing="above")).spans
