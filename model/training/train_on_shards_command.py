@@ -88,11 +88,11 @@ def read_command_line(argv: Sequence[str]) -> TrainChoices:
         epilog="Choices come from flags, else from --config, else from environment variables (VICO_LR=1e-5). Exit "
                "codes: 0 done, 1 a fault of ours, 2 wrong call, 3 too many samples cannot be used, 4 stopped and "
                "resumable.")
-    parser.add_argument("--shards", nargs="+", default=[], metavar="DIR",
+    parser.add_argument("--shards", nargs="+", action="extend", default=[], metavar="DIR",
                         help="folders that build-vico or import-instructions wrote")
-    parser.add_argument("--train", nargs="+", default=[], metavar="PART",
+    parser.add_argument("--train", nargs="+", action="extend", default=[], metavar="PART",
                         help="parts that learn: vision projector vst language_model; left out: those of the stage")
-    parser.add_argument("--ratios", nargs="+", default=[], type=int, metavar="RATIO",
+    parser.add_argument("--ratios", nargs="+", action="extend", default=[], type=int, metavar="RATIO",
                         help="compression ratios to draw from; left out: those of the stage; 1: no compression")
     return read_choices(TrainChoices, parser, argv, os.environ, bundled=CONFIGS)
 

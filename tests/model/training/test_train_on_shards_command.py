@@ -51,6 +51,14 @@ def test_flags_are_stronger_than_the_file():
     assert chosen.published_labels
 
 
+def test_a_list_may_be_given_in_several_flags():
+    chosen = read_command_line(
+        ["--shards", "a", "--shards", "b", "c", "--out", "run", "--config", "tiny", "--ratios", "2", "--ratios", "4",
+         "8", "--train", "vst", "--train", "projector"])
+    assert (chosen.shards, chosen.ratio_choices) == (["a", "b", "c"], [2, 4, 8])
+    assert chosen.parts == ["vst", "projector"]
+
+
 @pytest.mark.parametrize("wrong", [
     ["--stage", "other"], ["--train", "everything"], ["--lora-rank", "4", "--train", "language_model"],
     ["--init", "parts"], ["--lr", "-1"], ["--config", "nowhere.yaml"]])
