@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,13 @@ from model.training.frame_table import FrameTable, read_frame_table
 from model.training.loader_facts import LoaderFacts, SourceFacts
 from model.training.loader_settings import LoaderSettings
 from model.training.media_reader import crops_of, shown_media
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError
 from model.training.packing import Rows, pack
 from model.training.row_length import may_be_too_long, positions_needed
 from model.training.row_reader import FILLER, ReadBatch, RowReader
 from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
-from model.training.shard_files import ShardError, check_data_set
+from model.training.shard_files import ShardError, holds_data_set
 from model.training.training_ids import training_ids
 
 _MOST_EXAMPLES = 5
@@ -67,11 +67,12 @@ class TrainingLoader:
         workers: processes that read and decode; 0: this one does.
 
     Raises:
-        ShardError: a table has a wrong schema, is truncated, or is of a data set that was never finished.
+        ShardError: a table has a wrong schema or is truncated.
         MixtureError: two sources take the same samples.
         TooMuchBadError: more samples are unusable than `settings.max_bad_fraction` allows.
 
-    Data sets that are not there raise nothing before the first batch is asked for: `facts().missing` names them.
+    What is not there (`missing_parts`) raises nothing before the first batch is asked for, so that a dry run can tell
+    of what is.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class TrainingLoader:
     ) -> None:
         self._mixture, self._processor, self._settings = mixture, processor, settings
         self._rank, self._world_size, self._seed, self._workers = rank, world_size, seed, workers
-        roots = _data_sets(mixture)
+        roots = [folder for folder in mixture.folders if holds_data_set(folder)]
         tiles_of = TileCount(processor.grid_pinpoints, processor.size)
         self._frames: FrameTable = read_frame_table(roots)
         scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
@@ -150,13 +151,13 @@ class TrainingLoader:
         self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
 
     def facts(self) -> LoaderFacts:
-        """What is missing, how many samples, rows and batches an epoch has, what was left out and why."""
+        """How many samples, rows and batches an epoch has, what was left out and why."""
         samples = np.bincount(self._samples.source, minlength=len(self._mixture.sources))
         sources = tuple(
             SourceFacts(
-                name=source.name, missing=_missing(source.datasets, counts.found), samples=int(samples[number]),
-                rows=len(rows), rows_per_epoch=rows_per_epoch(len(rows), source.weight),
-                left_out=dict(counts.left_out), bad=dict(counts.bad))
+                name=source.name, samples=int(samples[number]), rows=len(rows),
+                rows_per_epoch=rows_per_epoch(len(rows), source.weight), left_out=dict(counts.left_out),
+                bad=dict(counts.bad))
             for number, (source, counts, rows) in enumerate(
                 zip(self._mixture.sources, self._counts, self._rows_of_source, strict=True)))
         crops = self._samples.crops[self._rows.first_samples]
@@ -212,10 +213,11 @@ class TrainingLoader:
             raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))
 
     def _check_complete(self) -> None:
+        missing = missing_parts(self._mixture)
+        if missing:
+            raise MixtureError("\n  - ".join([
+                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
         facts = self.facts()
-        if facts.missing:
-            raise MixtureError("the shard directories lack " + ", ".join(facts.missing) + ": import or build them, or "
-                               "take them out of the mixture")
         empty = [source.name for source in facts.sources if not source.samples]
         if empty:
             raise MixtureError("no sample is left of " + ", ".join(empty) + "; what was left out:\n"
@@ -247,27 +249,6 @@ class _Jobs:
 
 def _as_it_is(read: Any) -> Any:
     return read
-
-
-def _data_sets(mixture: Mixture) -> list[Path]:
-    """The folders that the mixture names, each once.
-
-    Raises:
-        ShardError: one of them is there but holds no finished data set.
-    """
-    named = dict.fromkeys(
-        Path(folder) for source in mixture.sources
-        for folder in (source.shards if source.shards is not None else mixture.shards))
-    roots = [folder for folder in named if folder.exists()]
-    for root in roots:
-        check_data_set(root)
-    return roots
-
-
-def _missing(datasets: list[str] | None, found: set[str]) -> tuple[str, ...]:
-    if datasets is None:
-        return () if found else ("every data set",)
-    return tuple(name for name in datasets if name not in found)
 
 
 def _text_costs(processor: VideoXLProcessor) -> TextCosts:

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
@@ -24,6 +23,7 @@ from model.training.initial_model import InitialModelError, initial_config, init
 from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
 from model.training.memory_estimate import estimate_memory
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
 from model.training.ranks import Ranks, start_ranks
 from model.training.run_lock import RunInUseError
@@ -121,8 +121,7 @@ def _processor(choices: TrainChoices, mixture: Mixture) -> VideoXLProcessor:
     found = newest_checkpoint(choices.out_folder)
     if found is not None:
         return VideoXLProcessor.from_pretrained(found[0])
-    folders = dict.fromkeys(folder for source in mixture.sources for folder in source.shards or mixture.shards)
-    return initial_processor(choices, lambda: shard_texts(folders))
+    return initial_processor(choices, lambda: shard_texts(mixture.folders))
 
 
 def _loader(
@@ -132,17 +131,11 @@ def _loader(
         mixture, processor, loader_settings(choices, config), ranks.rank, ranks.size, choices.seed, choices.workers)
 
 
-def _missing(choices: TrainChoices) -> list[str]:
-    """Folders that the choices name and that are not there."""
-    shards = [f"{folder}: no such folder of shards" for folder in choices.shards if not Path(folder).is_dir()]
-    return missing_models(choices) + shards
-
-
 def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
-    missing = _missing(choices)
+    mixture = mixture_of(choices)
+    missing = [*missing_models(choices), *missing_parts(mixture)]
     if missing:
         raise InitialModelError("\n".join(missing))
-    mixture = mixture_of(choices)
     processor = _processor(choices, mixture)
     loader = _loader(choices, mixture, initial_config(choices), processor, ranks)
     facts = loader.facts()
@@ -155,7 +148,7 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
 def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
     """Say what a run would need; what is missing makes it a wrong call."""
     mixture = mixture_of(choices)
-    missing = _missing(choices)
+    missing = [*missing_models(choices), *missing_parts(mixture)]
     for line in missing:
         print(f"missing: {line}")
     if missing:
@@ -169,7 +162,7 @@ def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
     estimate = estimate_memory(
         config, choices, ranks.size, choices.rows * facts.largest_crops, choices.rows * facts.largest_text)
     print(estimate.line())
-    return WRONG_CALL if facts.missing else DONE
+    return DONE
 
 
 def _complain(message: str, code: int) -> int:

@@ -20,6 +20,7 @@ from model.training.batch import Batch
 from model.training.epoch_order import rows_of_epoch, shuffled
 from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything
 from model.training.shard_files import ShardError
 from tests.model.tiny_models import byte_tokenizer, tiny_config
@@ -245,13 +246,25 @@ def test_weights_and_caps(shards: list[str]) -> None:
 
 
 def test_what_is_missing_is_told_and_no_batch_is_given(shards: list[str], tmp_path: Path) -> None:
-    mixture = Mixture.model_validate({"shards": shards, "sources": [
+    unfinished = write_data_set(tmp_path / "unfinished", [], [])
+    (unfinished / "manifest.json").unlink()
+    mixture = Mixture.model_validate({"shards": [*shards, str(unfinished)], "sources": [
         {"name": "here", "datasets": ["made", "gone"]}, {"name": "away", "shards": [str(tmp_path / "nowhere")]}]})
+    folder, nowhere, *data_sets = missing_parts(mixture)
+    assert folder.startswith(f"{unfinished}: no finished data set")
+    assert nowhere.startswith(f"{tmp_path / 'nowhere'}: no finished data set")
+    assert data_sets == ["here: gone", "away: every data set"]
     lacking = loader(mixture)
-    assert lacking.facts().missing == ("here: gone", "away: every data set")
     assert lacking.facts().samples == len(ALL)
-    with pytest.raises(MixtureError, match="here: gone, away: every data set"):
+    with pytest.raises(MixtureError, match=r"(?s)unfinished: no.*nowhere: no.*here: gone.*away: every data set"):
         next(iter(lacking))
+
+
+def test_a_folder_that_no_source_asks_for_is_missing_too(shards: list[str], tmp_path: Path) -> None:
+    mixture = Mixture.model_validate(
+        {"shards": [str(tmp_path / "nowhere")], "sources": [{"name": "own", "shards": shards}]})
+    missing, = missing_parts(mixture)
+    assert missing.startswith(f"{tmp_path / 'nowhere'}: no finished data set")
 
 
 def test_two_sources_may_not_take_the_same_samples(shards: list[str]) -> None:
@@ -266,10 +279,6 @@ def test_broken_data_sets_are_named(tmp_path: Path) -> None:
         return write_data_set(tmp_path / name, [sample("a", [medium("film", 0, 3)], "<image>\n?", "!")],
                               video_frames("film", 3))
 
-    unfinished = written("unfinished")
-    (unfinished / "manifest.json").unlink()
-    with pytest.raises(ShardError, match="unfinished holds no finished data set"):
-        loader([str(unfinished)])
     truncated = written("truncated")
     frames = truncated / "data" / "frames" / "train-00000.parquet"
     frames.write_bytes(frames.read_bytes()[:-20])

@@ -92,6 +92,22 @@ def test_a_dry_run_names_what_is_missing(arguments, shards, tmp_path, capsys):
     assert "laion_2m" in capsys.readouterr().err
 
 
+def test_folders_of_a_mixture_that_hold_no_data_set_are_named(arguments, shards, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"shards": ["empty"], "sources": [
+        {"name": "here", "datasets": ["made"]}, {"name": "own", "kinds": ["told"], "shards": [str(shards), "gone"]}]}))
+    assert run([*arguments, "--mixture", str(mixture)]) == 2
+    told = capsys.readouterr().err
+    assert run([*arguments, "--mixture", str(mixture), "--dry-run"]) == 2
+    dry = capsys.readouterr().out
+    for folder in (tmp_path / "empty", tmp_path / "gone"):
+        assert f"{folder}: no finished data set" in told
+        assert f"missing: {folder}: no finished data set" in dry
+    assert "own: every data set" in told
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_is_done_has_nothing_left_to_do(arguments, tmp_path, capsys):
     assert run(arguments) == 0
     before = losses(tmp_path / "run")
