@@ -26,7 +26,7 @@ from model.training.media_reader import crops_of, shown_media
 from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError
 from model.training.packing import Rows, pack
-from model.training.row_length import may_be_too_long, positions_needed
+from model.training.row_length import a_ratio_fits, may_be_too_long, may_fit_no_ratio, positions_needed, runs_of
 from model.training.row_reader import FILLER, ReadBatch, RowReader
 from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
 from model.training.shard_files import ShardError, holds_data_set
@@ -35,8 +35,10 @@ from model.training.training_ids import training_ids
 _MOST_EXAMPLES = 5
 _SPARE_GROUPS = 2
 _PREFETCHED_BATCHES = 2
-_NOT_OF_THE_ORDER = {"rows", "max_bad_fraction"}
-"""Settings that may change from one run to the next: of the rows only their number in a global batch counts."""
+_NOT_OF_THE_ORDER = {"rows", "max_bad_fraction", "ratios"}
+"""Settings that may change from one run to the next: of the rows only their number in a global batch counts, of the
+ratios the smallest, and which samples they leave.
+"""
 
 
 class TooMuchBadError(Exception):
@@ -86,7 +88,7 @@ class TrainingLoader:
         self._frames: FrameTable = read_frame_table(roots)
         scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
         self._counts: list[SourceCounts] = scan.counts
-        table = _without_too_long(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
+        table = _fitting(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
         self._samples: SampleTable = _capped(table, self._counts, mixture)
         self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
@@ -227,6 +229,7 @@ class TrainingLoader:
         """What the order of rows depends on."""
         mixture = self._mixture.model_dump(mode="json", exclude={"shards": True, "sources": {"__all__": {"shards"}}})
         settings = {name: value for name, value in asdict(self._settings).items() if name not in _NOT_OF_THE_ORDER}
+        settings["smallest_ratio"] = self._settings.smallest_ratio
         said = [mixture, settings, self._global_rows, self._seed, self._samples.digest]
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
@@ -258,24 +261,27 @@ def _text_costs(processor: VideoXLProcessor) -> TextCosts:
     return TextCosts(conversation=one, turn=-(-(two - one) // 2))
 
 
-def _without_too_long(
+def _fitting(
     table: SampleTable, counts: list[SourceCounts], mixture: Mixture, frames: FrameTable, processor: VideoXLProcessor,
     settings: LoaderSettings, tiles_of: TileCount,
 ) -> SampleTable:
-    """Leave out samples that need more positions or text tokens than there are; only doubtful ones are tokenised."""
+    """Leave out samples that need more positions or text tokens than there are, or that no ratio fits; only doubtful
+    ones are tokenised.
+    """
     words = SampleReader(table, groups_kept=1)
     text = table.text.copy()
     fits = np.ones(len(text), bool)
-    for number in np.flatnonzero(may_be_too_long(table, settings)).tolist():
+    for number in np.flatnonzero(may_be_too_long(table, settings) | may_fit_no_ratio(table, settings)).tolist():
         sample, source = words.read(number), mixture.sources[int(table.source[number])]
         said = training_ids(processor, sample["conversations"], settings.template, published_labels=False)
         media = shown_media(frames, sample["media"], words.root(number), source)
         sizes = [crops_of(medium, frames, source, tiles_of) for medium in media]
-        needed = positions_needed(said.shared + said.question, sizes, processor.media_token_id, settings)
+        runs = runs_of(said.shared + said.question, sizes, processor.media_token_id, settings)
         text[number] = len(said)
-        fits[number] = needed <= settings.position_limit and len(said) <= settings.most_tokens
+        too_long = positions_needed(runs, settings) > settings.position_limit or len(said) > settings.most_tokens
+        fits[number] = not too_long and a_ratio_fits(runs, settings)
         if not fits[number]:
-            counts[int(table.source[number])].bad["too_long"] += 1
+            counts[int(table.source[number])].bad["too_long" if too_long else "no_ratio_divides"] += 1
     table.text[:] = text
     return table.keep(fits)
 

@@ -111,7 +111,7 @@ def mixture_of(choices: TrainChoices) -> Mixture:
 def loader_settings(choices: TrainChoices, config: VideoXLConfig) -> LoaderSettings:
     """How samples become batches."""
     return LoaderSettings.for_model(
-        config, min(choices.ratio_choices), rows=choices.rows, most_questions=choices.most_questions,
+        config, choices.ratio_choices, rows=choices.rows, most_questions=choices.most_questions,
         most_tokens=choices.most_tokens, template=choices.template, published_labels=choices.published_labels,
         max_bad_fraction=choices.max_bad_fraction)
 

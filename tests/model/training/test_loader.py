@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -57,9 +57,10 @@ ALL = {f"{film}-{question}" for film in range(6) for question in range(8)} | {"b
 
 
 def loader(
-    shards: list[str] | Mixture, rank: int = 0, world_size: int = 1, workers: int = 0, seed: int = 3, **changes
+    shards: list[str] | Mixture, rank: int = 0, world_size: int = 1, workers: int = 0, seed: int = 3,
+    ratios: Sequence[int] = (2,), **changes
 ) -> TrainingLoader:
-    settings = LoaderSettings.for_model(CONFIG, 2, **{"rows": 2, "most_questions": 3, "streams": 3, **changes})
+    settings = LoaderSettings.for_model(CONFIG, ratios, **{"rows": 2, "most_questions": 3, "streams": 3, **changes})
     mixture = shards if isinstance(shards, Mixture) else everything(shards, BUDGET)
     return TrainingLoader(mixture, PROCESSOR, settings, rank, world_size, seed, workers)
 
@@ -223,6 +224,35 @@ def test_position_range_is_counted_as_the_model_counts_it(tmp_path: Path) -> Non
     expected = [name for name, positions in needed.items() if positions <= limit]
     assert 0 < len(expected) < len(words)
     assert sorted(seen(islice(taken, taken.batches_per_epoch))) == expected
+
+
+@pytest.mark.parametrize(("ratios", "expected"), [
+    ((16,), {"four", "sixteen", "beside", "words"}),  # spans of 16, 48 + 16, 8 + 8, no visual tokens
+    ((8, 16), {"four", "six", "fourteen", "sixteen", "beside", "apart", "words"}),
+    ((12,), {"six", "after", "words"}),
+    ((4, 16), {"four", "five", "six", "fourteen", "sixteen", "beside", "apart", "after", "words"}),
+])
+def test_samples_with_a_window_that_no_ratio_divides_are_counted(
+    tmp_path: Path, ratios: Sequence[int], expected: set[str]
+) -> None:
+    """Four tokens a frame, windows of 48: every span is cut into windows from its own start."""
+    def film(begin: int, end: int) -> dict:
+        return medium("film", begin, end)
+
+    lengths = {"four": 4, "five": 5, "six": 6, "fourteen": 14, "sixteen": 16}
+    samples = [sample(name, [film(0, length)], "<image>\nWhat?", "That.") for name, length in lengths.items()] + [
+        sample("beside", [film(0, 2), film(5, 7)], "<image><image>\nWhat?", "That."),
+        sample("apart", [film(0, 2), film(5, 7)], "<image> or <image>?", "That."),
+        sample("after", [film(0, 3)], "Look: <image>\nWhat?", "That."),
+        sample("words", [], "What?", "That.")]
+    root = str(write_data_set(tmp_path / "made", samples, video_frames("film", 16)))
+    mixture = everything([root], 20)
+    some = loader(mixture, ratios=ratios, max_bad_fraction=1.0)
+    assert set(seen(islice(some, some.batches_per_epoch))) == expected
+    assert some.facts().sources[0].bad.get("no_ratio_divides", 0) == len(samples) - len(expected)
+    if len(expected) < len(samples):
+        with pytest.raises(TooMuchBadError, match="no_ratio_divides"):
+            loader(mixture, ratios=ratios)
 
 
 def test_weights_and_caps(shards: list[str]) -> None:

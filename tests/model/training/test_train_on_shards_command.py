@@ -175,6 +175,24 @@ def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
     assert "multiple of 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_ratios_that_the_model_was_not_made_for_are_a_wrong_call(arguments, flags, tmp_path, capsys):
+    assert run([*arguments, "--ratios", "2", "3", *flags]) == 2
+    assert "compression ratio 3 is not one of [2, 4, 8, 16]" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_that_no_ratio_divides_are_counted_before_anything_is_trained(arguments, tmp_path, capsys):
+    """Four tokens a frame: of 4, 5 and 6 frames, asked about 3, 3 and 2 times in each of five films, 4 fit 16."""
+    assert run([*arguments, "--ratios", "16", "--dry-run"]) == 3
+    assert "no_ratio_divides: 25" in capsys.readouterr().err
+    assert run([*arguments, "--ratios", "16"]) == 3
+    assert not (tmp_path / "run").exists()
+    assert run([*arguments, "--ratios", "16", "--max-bad-fraction", "0.6"]) == 0
+    assert "unusable, no_ratio_divides: 25" in capsys.readouterr().out
+    assert len(losses(tmp_path / "run")) == 2
+
+
 def test_a_budget_of_minutes_saves_and_stops(arguments, tmp_path):
     assert run([*arguments, "--max-minutes", "0.000001"]) == 4
     assert (tmp_path / "run" / "checkpoints" / "step-00000001").is_dir()
