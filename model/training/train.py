@@ -4,6 +4,7 @@ import math
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -89,11 +90,13 @@ class Outcome:
         step: steps done.
         finished: whether these are all.
         checkpoint: folder of the last checkpoint.
+        unusable: samples skipped while reading since step 0, on all ranks, in every epoch anew, by reason.
     """
 
     step: int
     finished: bool
     checkpoint: Path
+    unusable: dict[str, int]
 
 
 def train(
@@ -203,14 +206,17 @@ def _loop(
             set_learning_rate(optimiser, rate)
             norm = update(model, optimiser, how.clip_norm)
             done += 1
-            log.step(done, _figures(result, rate, norm, waited, time.perf_counter() - started, ranks), batches)
+            figures = _figures(result, rate, norm, waited, time.perf_counter() - started, ranks)
+            unusable, = ranks.sums([float(sum(loader.bad.values()))])
+            log.step(done, {**figures, "unusable_samples": int(unusable)}, batches)
             progress.reach("steps", done, f"loss {result.loss:.4f}, gradient {norm:.3f}, rate {rate:.2e}")
             stop = result.stop or done == length.steps
             if stop or done % choices.checkpoint_steps == 0:
                 position = Position(done, ranks.gathered(loader.state_dict()))
                 save_checkpoint(run, model, optimiser, processor, position, settings, ranks, choices.keep)
                 saved = done
-    return Outcome(done, done >= length.steps, step_folder(run, saved))
+    unusable = sum((Counter(bad) for bad in ranks.gathered(loader.bad)), Counter())
+    return Outcome(done, done >= length.steps, step_folder(run, saved), dict(unusable))
 
 
 def _figures(

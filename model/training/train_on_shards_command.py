@@ -65,6 +65,8 @@ def run(argv: Sequence[str]) -> int:
                 return _dry_run(choices, ranks)
             outcome = _train(choices, ranks)
             if ranks.first:
+                for reason, count in sorted(outcome.unusable.items()):
+                    print(f"unusable, found while reading, {reason}: {count:,}")
                 print(f"{outcome.step} steps done; the model: {outcome.checkpoint}")
             return DONE if outcome.finished else STOPPED
     except WRONG as error:

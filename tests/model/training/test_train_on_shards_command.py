@@ -15,7 +15,7 @@ from model.training.run_lock import only_run
 from model.training.train_choices import CONFIGS
 from model.training.train_on_shards_command import read_command_line, run
 from tests.model.training.hand_made_shards import frame, medium, sample, video_frames, write_data_set
-from tests.model.training.small_runs import losses, write_config, write_shards
+from tests.model.training.small_runs import finish, logged, losses, start, write_config, write_shards
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,22 @@ def test_too_many_pictures_that_do_not_decode_stop_the_run(tmp_path, capsys):
     assert run([*flags, "--out", str(tmp_path / "strict")]) == 3
     assert "bad" in capsys.readouterr().err
     assert run([*flags, "--out", str(tmp_path / "loose"), "--max-bad-fraction", "0.5"]) == 0
+    assert "unusable, found while reading, picture_unreadable: 1\n" in capsys.readouterr().out
+
+
+def test_samples_skipped_while_reading_are_told_of_over_all_ranks_and_epochs(tmp_path):
+    films = [row for film in range(5) for row in video_frames(f"film{film}", 4)]
+    films += [frame(f"bad{film}", second, float(second), b"no picture") for film in range(3) for second in range(4)]
+    names = [f"film{film}" for film in range(5)] + [f"bad{film}" for film in range(3)]
+    asked = [sample(name, [medium(name, 0, 4)], "<image>\nWhat?", "It.") for name in names]
+    made = write_data_set(tmp_path / "made", asked, films)
+    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=1.0)
+    code, output = finish(start(tmp_path / "run", made, config, ranks=2))
+    assert code == 0, output
+    assert "unusable, found while reading, picture_unreadable: 6\n" in output
+    counts = [line["unusable_samples"] for line in logged(tmp_path / "run")]
+    assert counts == sorted(counts)
+    assert (counts[1], counts[3]) == (3, 6)  # two steps of four rows an epoch
 
 
 def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
