@@ -5,7 +5,6 @@ The weights lie as `from_pretrained` takes them, adapters worked into the weight
 Nothing of it depends on how many ranks there were.
 """
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from torch import Tensor, nn
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import (
-    CheckpointNotWrittenError,
+    RunNotWrittenError,
     new_checkpoint,
     newest_checkpoint,
     remove_older,
+    why_not_written,
     write_state,
 )
 from model.training.lora import adapters_of, is_adapter, plain_name
@@ -61,7 +61,7 @@ def save_checkpoint(
         keep: how many checkpoints stay.
 
     Raises:
-        CheckpointNotWrittenError: on every rank; older checkpoints are untouched.
+        RunNotWrittenError: on every rank; older checkpoints are untouched.
     """
     fault = ""
     gather = _gathered(model, optimiser)
@@ -72,13 +72,12 @@ def save_checkpoint(
                 write_state(folder, {"step": position.step, "loader": position.loader, "settings": settings})
             remove_older(run, keep)
         except (OSError, SafetensorError) as error:
-            full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
-            fault = f"the disk is full ({error})" if full else str(error)
+            fault = why_not_written(error)
     for _ in gather:  # what the first rank did not come to still has to be exchanged
         pass
     fault = ranks.gathered(fault)[0]
     if fault:
-        raise CheckpointNotWrittenError(
+        raise RunNotWrittenError(
             f"the checkpoint of step {position.step} could not be written: {fault}; the one before it is whole. "
             f"Make room in {run} and run the same command again")
 

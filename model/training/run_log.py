@@ -1,6 +1,7 @@
 """What a run says of itself while it goes on: JSON lines, TensorBoard, and the samples of each step."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ class RunLog:
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) if rank == 0 else None
 
     def step(self, step: int, figures: dict[str, float], batches: list[Batch]) -> None:
-        """Write down a step, numbered from 1, and the samples that this rank saw in it."""
+        """Write down a step, numbered from 1, and the samples that this rank saw in it.
+
+        Raises:
+            OSError: the disk is full, say.
+        """
         ids = [sample for batch in batches for row in batch.sample_ids for sample in row]
         self._samples.write(json.dumps({"step": step, "sample_ids": ids}) + "\n")
         self._samples.flush()
@@ -39,11 +44,13 @@ class RunLog:
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Write what waits."""
-        self._samples.close()
-        if self._lines is not None:
-            self._lines.close()
-            self._board.close()
+        """Close the files. What cannot be written any more has made `step` fail already; TensorBoard draws no more than
+        the lines hold.
+        """
+        for one in (self._samples, self._lines, self._board):
+            with suppress(OSError):
+                if one is not None:
+                    one.close()
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
@@ -52,15 +59,16 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 
 
 def _open_behind(path: Path, step: int) -> Any:
-    """The file, opened for more, without whole or broken lines of later steps."""
-    kept = []
+    """The file, opened for more, without whole or broken lines of later steps. It is cut off where it lies: on a full
+    disk it could not be written anew.
+    """
+    kept = 0
     if path.is_file():
-        for line in path.read_text().splitlines():
-            try:
-                if json.loads(line)["step"] > step:
-                    break
-            except json.JSONDecodeError:  # the process was killed while it wrote this
+        for line in path.read_bytes().splitlines(keepends=True):
+            # A line without end was being written when the process was killed or the disk was full.
+            if not line.endswith(b"\n") or json.loads(line)["step"] > step:
                 break
-            kept.append(line + "\n")
-    path.write_text("".join(kept))
-    return path.open("a")
+            kept += len(line)
+    file = path.open("a")
+    file.truncate(kept)
+    return file

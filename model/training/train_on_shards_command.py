@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from model.configuration import VideoXLConfig
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint import OtherRunError
-from model.training.checkpoint_folder import CheckpointNotWrittenError, newest_checkpoint
+from model.training.checkpoint_folder import RunNotWrittenError, newest_checkpoint
 from model.training.initial_model import InitialModelError, initial_config, initial_processor, missing_models
 from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
@@ -73,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
         return _complain(str(error), WRONG_CALL)
     except TooMuchBadError as error:
         return _complain(str(error), NOTHING_MADE)
-    except CheckpointNotWrittenError as error:
+    except RunNotWrittenError as error:
         return _complain(str(error), STOPPED)
 
 

@@ -1,5 +1,6 @@
 """The command: choices, what is missing, bad input, exit codes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -207,6 +208,26 @@ def test_samples_that_no_ratio_divides_are_counted_before_anything_is_trained(ar
     assert run([*arguments, "--ratios", "16", "--max-bad-fraction", "0.6"]) == 0
     assert "unusable, no_ratio_divides: 25" in capsys.readouterr().out
     assert len(losses(tmp_path / "run")) == 2
+
+
+LITTLE_ROOM = """
+import resource, sys
+from model.training.train_on_shards_command import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, -1))
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_log_that_cannot_be_written_is_a_clear_end(arguments, tmp_path):
+    """No file may grow beyond 2000 bytes: the log is the first that would, long before there is a checkpoint."""
+    call = [*arguments, "--steps", "12", "--checkpoint-steps", "100"]
+    stopped = subprocess.run([sys.executable, "-c", LITTLE_ROOM, *call], cwd=Path(__file__).parents[3], text=True,
+                             capture_output=True, timeout=120)
+    assert stopped.returncode == 4, stopped.stderr
+    assert re.search(r"the log of step \d+ could not be written: .*Make room in", stopped.stderr)
+    assert "Traceback" not in stopped.stderr
+    assert run(call) == 0
+    assert [step for step, _, _ in losses(tmp_path / "run")] == list(range(1, 13))
 
 
 def test_a_budget_of_minutes_saves_and_stops(arguments, tmp_path):
