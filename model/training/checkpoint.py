@@ -27,6 +27,7 @@ from model.training.lora import adapters_of, is_adapter, plain_name
 from model.training.ranks import Ranks
 from model.training.sharding import spread_like, whole
 from model.training.tensor_files import TensorFiles, stored_tensors
+from model.training.train_choices import NOT_OF_THE_RUN
 
 OPTIMISER, ADAPTERS = "optimizer", "adapters"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -123,7 +124,7 @@ def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Pos
     if found is None:
         return None
     folder, state = found
-    before = state["settings"]
+    before = {name: value for name, value in state["settings"].items() if name not in NOT_OF_THE_RUN}
     unlike = [f"{name}: {before.get(name)!r} there, {settings.get(name)!r} here"
               for name in sorted(before.keys() | settings.keys()) if before.get(name) != settings.get(name)]
     if unlike:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -234,6 +234,20 @@ class TrainingLoader:
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
         return digest.hexdigest()[:32]
+
+
+def state_of_rank(states: Sequence[dict[str, Any]], rank: int, size: int) -> dict[str, Any]:
+    """The state that one of `size` ranks goes on with.
+
+    Args:
+        states: of every rank that there was, all at the same position; of fewer or more ranks, what they found to be
+            unusable is shared out.
+    """
+    if len(states) == size:
+        return states[rank]
+    bad = sum((Counter(state["bad"]) for state in states), Counter())
+    of_epoch = [entry for state in states for entry in state["bad_of_epoch"]]
+    return {**states[0], "bad": dict(bad) if rank == 0 else {}, "bad_of_epoch": of_epoch[rank::size]}
 
 
 class _Jobs:

@@ -13,18 +13,23 @@ from model.training.batch import Batch
 class RunLog:
     """`RUN/log.jsonl` and `RUN/tensorboard` of the first rank, `RUN/samples/rank-00000.jsonl` of every one.
 
-    What an earlier, broken attempt wrote behind the step that is gone on from is cut off.
+    What an earlier, broken attempt wrote behind the step that is gone on from is cut off, that of ranks which there are
+    no longer included.
 
     Args:
         run: folder of the run.
         rank: of this process.
+        size: how many ranks there are.
         step: steps done before.
     """
 
-    def __init__(self, run: Path, rank: int, step: int) -> None:
-        samples = run / "samples" / f"rank-{rank:05d}.jsonl"
-        samples.parent.mkdir(parents=True, exist_ok=True)
-        self._samples = _open_behind(samples, step)
+    def __init__(self, run: Path, rank: int, size: int, step: int) -> None:
+        folder = run / "samples"
+        folder.mkdir(parents=True, exist_ok=True)
+        own = [folder / f"rank-{number:05d}.jsonl" for number in range(size)]
+        for path in sorted(set(folder.glob("rank-*.jsonl")) - set(own)) if rank == 0 else ():
+            _open_behind(path, step).close()
+        self._samples = _open_behind(own[rank], step)
         self._lines = _open_behind(run / "log.jsonl", step) if rank == 0 else None
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1) if rank == 0 else None
 

@@ -28,7 +28,7 @@ from model.training.checkpoint_folder import RunNotWrittenError, step_folder, wh
 from model.training.drawn_ratios import drawn_ratios
 from model.training.initial_model import initial_model, weight_type
 from model.training.learning_rate import learning_rate
-from model.training.loader import TrainingLoader
+from model.training.loader import TrainingLoader, state_of_rank
 from model.training.lora import add_adapters
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
@@ -131,9 +131,8 @@ def _train(
     optimiser = make_optimiser(model, choices.weight_decay)
     if folder is not None:
         restore_optimiser(folder, model, optimiser)
-        states = position.loader
-        loader.load_state_dict(states[ranks.rank % len(states)])
-    log = _written(ranks, run, "the log", partial(RunLog, run, ranks.rank, position.step))
+        loader.load_state_dict(state_of_rank(position.loader, ranks.rank, ranks.size))
+    log = _written(ranks, run, "the log", partial(RunLog, run, ranks.rank, ranks.size, position.step))
     try:
         return _loop(choices, loader, length, processor, ranks, model, optimiser, log, position.step, settings)
     finally:

@@ -101,6 +101,12 @@ def test_a_run_with_other_settings_is_refused_and_told_where(trained, processor,
         checkpoint_to_resume(tmp_path, {**SETTINGS, "lr": 1e-2})
 
 
+def test_rows_of_a_pass_may_change_in_runs_that_noted_them_too(trained, processor, tmp_path):
+    position = Position(1, [{"next": 1}])
+    save_checkpoint(tmp_path, *trained, processor, position, {**SETTINGS, "rows": 2}, ALONE, 2)
+    assert checkpoint_to_resume(tmp_path, SETTINGS)[1] == position
+
+
 FULL_DISK = """
 import resource, signal, sys
 sys.path[:0] = [{tests!r}, {root!r}]
@@ -147,7 +153,7 @@ def test_a_log_goes_on_behind_the_step_that_is_gone_on_from(tmp_path, torn):
     lines.write_text(f'{{"step": 1}}\n{{"step": 2}}\n{torn}')
     before = lines.stat().st_ino
     for step, expected in ((2, [1, 2, 3]), (1, [1, 2])):
-        log = RunLog(tmp_path, 0, step)
+        log = RunLog(tmp_path, 0, 1, step)
         log.step(step + 1, {"loss": 0.5}, [made_row(1)])
         log.close()
         assert [line["step"] for line in read_log(tmp_path)] == expected

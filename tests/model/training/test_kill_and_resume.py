@@ -86,6 +86,23 @@ def test_two_ranks_with_two_workers_killed_and_resumed_do_what_one_does(
         torch.testing.assert_close(found[name], weight, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_killed_run_goes_on_with_another_number_of_ranks(
+    shards: Path, config: Path, unbroken: Path, tmp_path: Path, before: int, after: int
+) -> None:
+    """Two rows a pass over all ranks, first and later."""
+    run = start(tmp_path, shards, config, "--rows", str(2 // before), ranks=before)
+    wait_for_step(run, tmp_path, 6)
+    kill(run)
+    finish(run)
+    assert len(losses(tmp_path)) < len(losses(unbroken))
+    code, output = finish(start(tmp_path, shards, config, "--rows", str(2 // after), ranks=after))
+    assert code == 0, output
+    assert sorted(seen(tmp_path)) == sorted(SAMPLES * EPOCHS)
+    for found, expected in zip(losses(tmp_path), losses(unbroken), strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
+
+
 def test_a_polite_stop_saves_and_the_same_command_goes_on(
     shards: Path, config: Path, unbroken: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageOps
 from model.processing_video_xl import VideoXLProcessor
 from model.training.batch import Batch
 from model.training.epoch_order import rows_of_epoch, shuffled
-from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
+from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader, state_of_rank
 from model.training.loader_settings import LoaderSettings
 from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything
@@ -126,6 +126,18 @@ def test_ranks_may_change_on_resume_as_long_as_the_global_batch_does_not(shards:
         other.load_state_dict(first.state_dict())
         rest += list(islice(other, other.batches_per_epoch - 4))
     assert Counter(seen([*some, *rest])) == Counter(ALL)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3), (2, 2)])
+def test_what_was_unusable_is_shared_out_among_other_ranks(before: int, after: int) -> None:
+    found = [["a: torn", "b: torn", "c: torn"], ["d: torn"]][:before]
+    states = [{"epoch": 1, "batch": 5, "data": "hash", "bad": {"picture_unreadable": 2 + len(some)},
+               "bad_of_epoch": some} for some in found]
+    shared = [state_of_rank(states, rank, after) for rank in range(after)]
+    assert all((state["epoch"], state["batch"], state["data"]) == (1, 5, "hash") for state in shared)
+    total = sum((Counter(state["bad"]) for state in shared), Counter())
+    assert total == {"picture_unreadable": {1: 5, 2: 8}[before]}
+    assert sorted(chain(*(state["bad_of_epoch"] for state in shared))) == sorted(chain(*found))
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"most_questions": 2}, {"rows": 3}, {"published_labels": True}])
