@@ -148,23 +148,33 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
 
 
 def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
-    """Say what a run would need; what is missing makes it a wrong call."""
+    """Say everything that is missing, which makes it a wrong call, and what a run on the rest would need."""
     mixture = mixture_of(choices)
-    missing = [*missing_models(choices), *missing_parts(mixture)]
+    models = missing_models(choices)
+    missing = [*models, *missing_parts(mixture)]
     for line in missing:
         print(f"missing: {line}")
-    if missing:
+    if models:  # how long rows are hangs on the model
+        if choices.steps is not None:
+            print(_steps_line(choices, 0, ranks))
         return WRONG_CALL
     config = initial_config(choices)
     facts = _loader(choices, mixture, config, _processor(choices, mixture), ranks).facts()
+    if missing:
+        print("of what is there:")
     print("\n".join(facts.lines()))
-    length = run_length(choices, facts.batches_per_epoch, ranks.size)
-    print(f"steps: {length.steps:,} of {choices.rows_per_step} rows, {length.batches_per_step} passes each on "
-          f"{ranks.size} ranks")
-    estimate = estimate_memory(
-        config, choices, ranks.size, choices.rows * facts.largest_crops, choices.rows * facts.largest_text)
-    print(estimate.line())
-    return DONE
+    if facts.samples or choices.steps is not None:
+        print(_steps_line(choices, facts.batches_per_epoch, ranks))
+    if facts.samples:
+        print(estimate_memory(
+            config, choices, ranks.size, choices.rows * facts.largest_crops, choices.rows * facts.largest_text).line())
+    return WRONG_CALL if missing else DONE
+
+
+def _steps_line(choices: TrainChoices, batches_per_epoch: int, ranks: Ranks) -> str:
+    length = run_length(choices, batches_per_epoch, ranks.size)
+    return (f"steps: {length.steps:,} of {choices.rows_per_step} rows, {length.batches_per_step} passes each on "
+            f"{ranks.size} ranks")
 
 
 def _complain(message: str, code: int) -> int:

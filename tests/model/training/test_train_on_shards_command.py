@@ -93,6 +93,31 @@ def test_a_dry_run_names_what_is_missing(arguments, shards, tmp_path, capsys):
     assert "laion_2m" in capsys.readouterr().err
 
 
+def test_a_dry_run_names_all_that_is_missing_at_once(arguments, shards, tmp_path, capsys):
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"sources": [
+        {"name": "here", "datasets": ["made", "laion_2m"]}, {"name": "own", "kinds": ["told"], "shards": ["gone"]}]}))
+    call = [*arguments, "--shards", str(tmp_path / "nothing"), "--mixture", str(mixture), "--dry-run"]
+    parts = [f"missing: {tmp_path / 'gone'}: no finished data set", f"missing: {tmp_path / 'nothing'}: no finished",
+             "missing: here: laion_2m", "missing: own: every data set"]
+    assert run(call) == 2
+    said = capsys.readouterr().out
+    assert all(part in said for part in parts)
+    assert "here: 48 samples" in said
+    assert "steps: 2 of 4 rows" in said
+    assert "memory of a device" in said
+    assert run([*call, "--init", str(tmp_path / "no-model")]) == 2
+    said = capsys.readouterr().out
+    assert all(part in said for part in [f"missing: {tmp_path / 'no-model'}: no model there", *parts])
+    assert "steps: 2 of 4 rows" in said
+    assert "memory" not in said
+    assert run(["--shards", str(tmp_path / "nothing"), *arguments[2:], "--dry-run"]) == 2
+    said = capsys.readouterr().out
+    assert "missing: everything: every data set" in said
+    assert "steps: 2 of 4 rows" in said
+    assert "memory" not in said
+
+
 def test_folders_of_a_mixture_that_hold_no_data_set_are_named(arguments, shards, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     mixture = tmp_path / "mixture.yaml"
