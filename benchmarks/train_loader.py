@@ -80,7 +80,7 @@ def write_images(root: Path, size: tuple[int, int]) -> Path:
 
 def loader_of(case: Case, config: VideoXLConfig, processor: VideoXLProcessor, workers: int) -> TrainingLoader:
     """A loader over the data of a case."""
-    settings = LoaderSettings.for_model(config, 2, rows=1, most_questions=case.most_questions, most_tokens=30_000)
+    settings = LoaderSettings.for_model(config, [2], rows=1, most_questions=case.most_questions, most_tokens=30_000)
     return TrainingLoader(everything([str(case.root)], MOST_FRAMES), processor, settings, 0, 1, 0, workers)
 
 

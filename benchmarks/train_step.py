@@ -184,7 +184,7 @@ def compare_loader(options: argparse.Namespace) -> None:
             choices = TrainChoices.model_validate(
                 {**values, "shards": [str(shards)], "out": folder, "workers": 0,
                  "most_questions": packed, "rows": 4})
-            processor = initial_processor(choices, lambda: shard_texts([str(shards)]))
+            processor = initial_processor(choices, lambda: shard_texts([shards]))
             model = initial_model(choices, processor).train()
             batches = batches_of(choices, processor, model.config)
             machine = Machine(torch.device("cpu"), torch.float32)

@@ -5,7 +5,6 @@ The weights lie as `from_pretrained` takes them, adapters worked into the weight
 Nothing of it depends on how many ranks there were.
 """
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,18 @@ from torch import Tensor, nn
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint_folder import (
-    CheckpointNotWrittenError,
+    RunNotWrittenError,
     new_checkpoint,
     newest_checkpoint,
     remove_older,
+    why_not_written,
     write_state,
 )
 from model.training.lora import adapters_of, is_adapter, plain_name
 from model.training.ranks import Ranks
 from model.training.sharding import spread_like, whole
 from model.training.tensor_files import TensorFiles, stored_tensors
+from model.training.train_choices import NOT_OF_THE_RUN
 
 OPTIMISER, ADAPTERS = "optimizer", "adapters"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -61,7 +62,7 @@ def save_checkpoint(
         keep: how many checkpoints stay.
 
     Raises:
-        CheckpointNotWrittenError: on every rank; older checkpoints are untouched.
+        RunNotWrittenError: on every rank; older checkpoints are untouched.
     """
     fault = ""
     gather = _gathered(model, optimiser)
@@ -72,13 +73,12 @@ def save_checkpoint(
                 write_state(folder, {"step": position.step, "loader": position.loader, "settings": settings})
             remove_older(run, keep)
         except (OSError, SafetensorError) as error:
-            full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
-            fault = f"the disk is full ({error})" if full else str(error)
+            fault = why_not_written(error)
     for _ in gather:  # what the first rank did not come to still has to be exchanged
         pass
     fault = ranks.gathered(fault)[0]
     if fault:
-        raise CheckpointNotWrittenError(
+        raise RunNotWrittenError(
             f"the checkpoint of step {position.step} could not be written: {fault}; the one before it is whole. "
             f"Make room in {run} and run the same command again")
 
@@ -124,7 +124,7 @@ def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Pos
     if found is None:
         return None
     folder, state = found
-    before = state["settings"]
+    before = {name: value for name, value in state["settings"].items() if name not in NOT_OF_THE_RUN}
     unlike = [f"{name}: {before.get(name)!r} there, {settings.get(name)!r} here"
               for name in sorted(before.keys() | settings.keys()) if before.get(name) != settings.get(name)]
     if unlike:

@@ -7,6 +7,7 @@ A checkpoint is written beside its place under another name, brought to the disk
 `training/state.json`, written last, lists every file with its size.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -19,8 +20,14 @@ STATE = Path("training") / "state.json"
 PREFIX = "step-"
 
 
-class CheckpointNotWrittenError(Exception):
-    """The checkpoint could not be written; the one before it is as it was."""
+class RunNotWrittenError(Exception):
+    """A checkpoint or the log could not be written; older checkpoints are as they were."""
+
+
+def why_not_written(error: Exception) -> str:
+    """What an error in writing a file means, in words."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
+    return f"the disk is full ({error})" if full else str(error)
 
 
 def step_folder(run: Path, step: int) -> Path:

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, CLIPVisionConfig, Qwen2Config, Qwen2ForC
 from model.configuration import VideoXLConfig
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
+from model.ratio_choice import check_ratio
 from model.training.small_tokenizer import learn_tokenizer
 from model.training.train_choices import TrainChoices
 from model.vision import VisionTower
@@ -36,11 +37,20 @@ def initial_config(choices: TrainChoices) -> VideoXLConfig:
     smaller once the shards are read.
 
     Raises:
-        InitialModelError: something is missing or does not fit.
+        InitialModelError: something is missing or does not fit, the ratios that are drawn from included.
     """
     problems = missing_models(choices)
     if problems:
         raise InitialModelError("\n".join(problems))
+    config = _config_to_start_from(choices)
+    try:
+        check_ratio(choices.ratio_choices, config)
+    except ValueError as error:
+        raise InitialModelError(str(error)) from error
+    return config
+
+
+def _config_to_start_from(choices: TrainChoices) -> VideoXLConfig:
     if choices.init == "scratch":
         return scratch_config(choices.sizes, choices.vocabulary + 1)
     if choices.init == "parts":

@@ -8,9 +8,8 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,19 +23,22 @@ from model.training.frame_table import FrameTable, read_frame_table
 from model.training.loader_facts import LoaderFacts, SourceFacts
 from model.training.loader_settings import LoaderSettings
 from model.training.media_reader import crops_of, shown_media
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError
 from model.training.packing import Rows, pack
-from model.training.row_length import may_be_too_long, positions_needed
+from model.training.row_length import a_ratio_fits, may_be_too_long, may_fit_no_ratio, positions_needed, runs_of
 from model.training.row_reader import FILLER, ReadBatch, RowReader
 from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
-from model.training.shard_files import ShardError, check_data_set
+from model.training.shard_files import ShardError, holds_data_set
 from model.training.training_ids import training_ids
 
 _MOST_EXAMPLES = 5
 _SPARE_GROUPS = 2
 _PREFETCHED_BATCHES = 2
-_NOT_OF_THE_ORDER = {"rows", "max_bad_fraction"}
-"""Settings that may change from one run to the next: of the rows only their number in a global batch counts."""
+_NOT_OF_THE_ORDER = {"rows", "max_bad_fraction", "ratios"}
+"""Settings that may change from one run to the next: of the rows only their number in a global batch counts, of the
+ratios the smallest, and which samples they leave.
+"""
 
 
 class TooMuchBadError(Exception):
@@ -67,11 +69,12 @@ class TrainingLoader:
         workers: processes that read and decode; 0: this one does.
 
     Raises:
-        ShardError: a table has a wrong schema, is truncated, or is of a data set that was never finished.
+        ShardError: a table has a wrong schema or is truncated.
         MixtureError: two sources take the same samples.
         TooMuchBadError: more samples are unusable than `settings.max_bad_fraction` allows.
 
-    Data sets that are not there raise nothing before the first batch is asked for: `facts().missing` names them.
+    What is not there (`missing_parts`) raises nothing before the first batch is asked for, so that a dry run can tell
+    of what is.
     """
 
     def __init__(
@@ -80,12 +83,12 @@ class TrainingLoader:
     ) -> None:
         self._mixture, self._processor, self._settings = mixture, processor, settings
         self._rank, self._world_size, self._seed, self._workers = rank, world_size, seed, workers
-        roots = _data_sets(mixture)
+        roots = [folder for folder in mixture.folders if holds_data_set(folder)]
         tiles_of = TileCount(processor.grid_pinpoints, processor.size)
         self._frames: FrameTable = read_frame_table(roots)
         scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
         self._counts: list[SourceCounts] = scan.counts
-        table = _without_too_long(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
+        table = _fitting(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
         self._samples: SampleTable = _capped(table, self._counts, mixture)
         self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
@@ -150,13 +153,13 @@ class TrainingLoader:
         self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
 
     def facts(self) -> LoaderFacts:
-        """What is missing, how many samples, rows and batches an epoch has, what was left out and why."""
+        """How many samples, rows and batches an epoch has, what was left out and why."""
         samples = np.bincount(self._samples.source, minlength=len(self._mixture.sources))
         sources = tuple(
             SourceFacts(
-                name=source.name, missing=_missing(source.datasets, counts.found), samples=int(samples[number]),
-                rows=len(rows), rows_per_epoch=rows_per_epoch(len(rows), source.weight),
-                left_out=dict(counts.left_out), bad=dict(counts.bad))
+                name=source.name, samples=int(samples[number]), rows=len(rows),
+                rows_per_epoch=rows_per_epoch(len(rows), source.weight), left_out=dict(counts.left_out),
+                bad=dict(counts.bad))
             for number, (source, counts, rows) in enumerate(
                 zip(self._mixture.sources, self._counts, self._rows_of_source, strict=True)))
         crops = self._samples.crops[self._rows.first_samples]
@@ -212,10 +215,11 @@ class TrainingLoader:
             raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))
 
     def _check_complete(self) -> None:
+        missing = missing_parts(self._mixture)
+        if missing:
+            raise MixtureError("\n  - ".join([
+                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
         facts = self.facts()
-        if facts.missing:
-            raise MixtureError("the shard directories lack " + ", ".join(facts.missing) + ": import or build them, or "
-                               "take them out of the mixture")
         empty = [source.name for source in facts.sources if not source.samples]
         if empty:
             raise MixtureError("no sample is left of " + ", ".join(empty) + "; what was left out:\n"
@@ -225,10 +229,25 @@ class TrainingLoader:
         """What the order of rows depends on."""
         mixture = self._mixture.model_dump(mode="json", exclude={"shards": True, "sources": {"__all__": {"shards"}}})
         settings = {name: value for name, value in asdict(self._settings).items() if name not in _NOT_OF_THE_ORDER}
+        settings["smallest_ratio"] = self._settings.smallest_ratio
         said = [mixture, settings, self._global_rows, self._seed, self._samples.digest]
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
         return digest.hexdigest()[:32]
+
+
+def state_of_rank(states: Sequence[dict[str, Any]], rank: int, size: int) -> dict[str, Any]:
+    """The state that one of `size` ranks goes on with.
+
+    Args:
+        states: of every rank that there was, all at the same position; of fewer or more ranks, what they found to be
+            unusable is shared out.
+    """
+    if len(states) == size:
+        return states[rank]
+    bad = sum((Counter(state["bad"]) for state in states), Counter())
+    of_epoch = [entry for state in states for entry in state["bad_of_epoch"]]
+    return {**states[0], "bad": dict(bad) if rank == 0 else {}, "bad_of_epoch": of_epoch[rank::size]}
 
 
 class _Jobs:
@@ -249,27 +268,6 @@ def _as_it_is(read: Any) -> Any:
     return read
 
 
-def _data_sets(mixture: Mixture) -> list[Path]:
-    """The folders that the mixture names, each once.
-
-    Raises:
-        ShardError: one of them is there but holds no finished data set.
-    """
-    named = dict.fromkeys(
-        Path(folder) for source in mixture.sources
-        for folder in (source.shards if source.shards is not None else mixture.shards))
-    roots = [folder for folder in named if folder.exists()]
-    for root in roots:
-        check_data_set(root)
-    return roots
-
-
-def _missing(datasets: list[str] | None, found: set[str]) -> tuple[str, ...]:
-    if datasets is None:
-        return () if found else ("every data set",)
-    return tuple(name for name in datasets if name not in found)
-
-
 def _text_costs(processor: VideoXLProcessor) -> TextCosts:
     """What the chat template adds to words, in bytes."""
     turns = [{"role": role, "content": ""} for role in ("user", "assistant")]
@@ -277,24 +275,27 @@ def _text_costs(processor: VideoXLProcessor) -> TextCosts:
     return TextCosts(conversation=one, turn=-(-(two - one) // 2))
 
 
-def _without_too_long(
+def _fitting(
     table: SampleTable, counts: list[SourceCounts], mixture: Mixture, frames: FrameTable, processor: VideoXLProcessor,
     settings: LoaderSettings, tiles_of: TileCount,
 ) -> SampleTable:
-    """Leave out samples that need more positions or text tokens than there are; only doubtful ones are tokenised."""
+    """Leave out samples that need more positions or text tokens than there are, or that no ratio fits; only doubtful
+    ones are tokenised.
+    """
     words = SampleReader(table, groups_kept=1)
     text = table.text.copy()
     fits = np.ones(len(text), bool)
-    for number in np.flatnonzero(may_be_too_long(table, settings)).tolist():
+    for number in np.flatnonzero(may_be_too_long(table, settings) | may_fit_no_ratio(table, settings)).tolist():
         sample, source = words.read(number), mixture.sources[int(table.source[number])]
         said = training_ids(processor, sample["conversations"], settings.template, published_labels=False)
         media = shown_media(frames, sample["media"], words.root(number), source)
         sizes = [crops_of(medium, frames, source, tiles_of) for medium in media]
-        needed = positions_needed(said.shared + said.question, sizes, processor.media_token_id, settings)
+        runs = runs_of(said.shared + said.question, sizes, processor.media_token_id, settings)
         text[number] = len(said)
-        fits[number] = needed <= settings.position_limit and len(said) <= settings.most_tokens
+        too_long = positions_needed(runs, settings) > settings.position_limit or len(said) > settings.most_tokens
+        fits[number] = not too_long and a_ratio_fits(runs, settings)
         if not fits[number]:
-            counts[int(table.source[number])].bad["too_long"] += 1
+            counts[int(table.source[number])].bad["too_long" if too_long else "no_ratio_divides"] += 1
     table.text[:] = text
     return table.keep(fits)
 

@@ -8,8 +8,6 @@ class SourceFacts:
     """One source of the mixture."""
 
     name: str
-    missing: tuple[str, ...]
-    """Data sets that none of the shard directories holds."""
     samples: int
     """Samples that are trained on, each once where the weight is 1."""
     rows: int
@@ -39,18 +37,13 @@ class LoaderFacts:
     """Most text tokens in one row: an upper bound, counted in bytes."""
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """What is not on the disk: "source: data set"."""
-        return tuple(f"{source.name}: {dataset}" for source in self.sources for dataset in source.missing)
-
-    @property
     def samples(self) -> int:
         """Samples of all sources."""
         return sum(source.samples for source in self.sources)
 
     def lines(self) -> list[str]:
         """The facts in words, a line each."""
-        lines = [f"missing: {entry}" for entry in self.missing]
+        lines = []
         for source in self.sources:
             lines.append(f"{source.name}: {source.samples:,} samples in {source.rows:,} rows, "
                          f"{source.rows_per_epoch:,} rows an epoch")

@@ -1,5 +1,6 @@
 """What the loader has to know of the model and of the recipe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +18,8 @@ class LoaderSettings:
     """Visual tokens in a full window."""
     position_limit: int
     """Positions that the model is meant for; no row needs more."""
-    smallest_ratio: int
-    """The smallest compression ratio that training draws: the one that needs most positions."""
+    ratios: tuple[int, ...]
+    """The compression ratios that training draws from; each divides `window_tokens`."""
     rows: int = 1
     """Rows of a batch. The last batch of an epoch is filled up with rows that teach nothing."""
     most_questions: int = 8
@@ -34,11 +35,16 @@ class LoaderSettings:
     streams: int = 8
     """Row groups that are open at a time, from which rows are taken in turn: what the shuffle mixes over."""
 
+    @property
+    def smallest_ratio(self) -> int:
+        """The ratio that needs most positions."""
+        return min(self.ratios)
+
     @classmethod
     def for_model(
-        cls, config: VideoXLConfig, smallest_ratio: int, positions: Positions = "published", **settings: object
+        cls, config: VideoXLConfig, ratios: Sequence[int], positions: Positions = "published", **settings: object
     ) -> "LoaderSettings":
         """The settings for a model; `settings` are the fields with a default."""
         return cls(
             tokens_per_crop=config.tokens_per_crop, window_tokens=config.window_tokens,
-            position_limit=position_limit(config.text_config, positions), smallest_ratio=smallest_ratio, **settings)
+            position_limit=position_limit(config.text_config, positions), ratios=tuple(ratios), **settings)

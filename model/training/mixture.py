@@ -39,6 +39,10 @@ class MixtureSource(BaseModel):
     images: Annotated[Literal["tiled", "whole"], Field(
         description="'tiled': at their own size, cut into tiles; 'whole': one crop, like a frame")] = "tiled"
 
+    def takes(self, dataset: str, kind: str) -> bool:
+        """Whether samples of a data set and kind belong to this source, where its folders hold them."""
+        return (self.datasets is None or dataset in self.datasets) and (self.kinds is None or kind in self.kinds)
+
 
 class Mixture(BaseModel):
     """All sources of a training run."""
@@ -46,7 +50,8 @@ class Mixture(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sources: Annotated[list[MixtureSource], Field(min_length=1)]
-    shards: Annotated[list[str], Field(description="shard directories of sources that name none")] = []
+    shards: Annotated[list[str], Field(
+        description="shard directories of sources that name none, relative to the mixture file")] = []
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Mixture":
@@ -55,6 +60,15 @@ class Mixture(BaseModel):
         if twice:
             raise ValueError(f"two sources are called {twice[0]!r}: give each a name of its own")
         return self
+
+    @property
+    def folders(self) -> list[Path]:
+        """The shard directories of all sources, each once."""
+        return list(dict.fromkeys(folder for source in self.sources for folder in self.folders_of(source)))
+
+    def folders_of(self, source: MixtureSource) -> list[Path]:
+        """The shard directories of one of the sources."""
+        return [Path(folder) for folder in (self.shards if source.shards is None else source.shards)]
 
     def for_stage(self, stage: TrainingStage) -> "Mixture":
         """The sources of one stage.
@@ -78,7 +92,7 @@ def read_mixture(name: str, shards: list[str]) -> Mixture:
 
     Args:
         name: a path, or the name of a mixture that comes with the package ("published").
-        shards: shard directories for sources that name none.
+        shards: more shard directories for sources that name none, relative to where the process runs.
 
     Raises:
         MixtureError: it is not there, no YAML, or says something impossible; names the place.
@@ -97,9 +111,12 @@ def read_mixture(name: str, shards: list[str]) -> Mixture:
         mixture = Mixture.model_validate(values)
     except ValidationError as error:
         raise MixtureError("\n  - ".join([f"mixture {name}:", *faults_in(error, "mixture")])) from error
+
+    def beside_it(folders: list[str]) -> list[str]:
+        return [str(path.parent / folder) for folder in folders]
+
     sources = [
-        source if source.shards is None
-        else source.model_copy(update={"shards": [str(path.parent / folder) for folder in source.shards]})
+        source if source.shards is None else source.model_copy(update={"shards": beside_it(source.shards)})
         for source in mixture.sources
     ]
-    return mixture.model_copy(update={"sources": sources, "shards": [*mixture.shards, *shards]})
+    return mixture.model_copy(update={"sources": sources, "shards": [*beside_it(mixture.shards), *shards]})

@@ -37,7 +37,6 @@ class TextCosts:
 class SourceCounts:
     """What became of the samples of one source that its names select."""
 
-    found: set[str] = field(default_factory=set)
     left_out: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
 
@@ -182,16 +181,10 @@ class SampleScan:
                 raise MixtureError(f"the sources {names} both take {kind!r} of {dataset!r}: every sample belongs to "
                                    "one source; narrow their datasets or kinds")
             of_pairs.append(taking[0] if taking else -1)
-        for number in set(of_pairs) - {-1}:
-            self.counts[number].found |= {pair.split("\0")[0] for pair, one in
-                                          zip(pairs.dictionary.to_pylist(), of_pairs, strict=True) if one == number}
         return np.array(of_pairs or [-1], np.int16)[pairs.indices.to_numpy()] if len(pairs) else np.empty(0, np.int16)
 
     def _takes(self, source: MixtureSource, root: int, dataset: str, kind: str) -> bool:
-        folders = source.shards if source.shards is not None else self._mixture.shards
-        return ((source.datasets is None or dataset in source.datasets)
-                and (source.kinds is None or kind in source.kinds)
-                and self._roots[root] in {Path(folder) for folder in folders})
+        return source.takes(dataset, kind) and self._roots[root] in self._mixture.folders_of(source)
 
     def _subjects(
         self, left: np.ndarray, source: np.ndarray, media: "_Media", root: int, begins_with_mark: np.ndarray

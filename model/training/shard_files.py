@@ -12,15 +12,9 @@ class ShardError(Exception):
     """A data set or one of its files cannot be used; the message says what to do."""
 
 
-def check_data_set(root: Path) -> None:
-    """Refuse a folder that holds no finished data set.
-
-    Raises:
-        ShardError: the manifest, which a build writes last, is not there.
-    """
-    if not (root / "manifest.json").is_file():
-        raise ShardError(f"{root} holds no finished data set (no manifest.json): build-vico and import-instructions "
-                         "write it last; run them to their end")
+def holds_data_set(root: Path) -> bool:
+    """Whether a folder holds a finished data set: a manifest, which a build writes last."""
+    return (root / "manifest.json").is_file()
 
 
 def table_files(root: Path, table: str) -> list[Path]:

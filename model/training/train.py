@@ -4,12 +4,14 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,11 +24,11 @@ from model.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
-from model.training.checkpoint_folder import step_folder
+from model.training.checkpoint_folder import RunNotWrittenError, step_folder, why_not_written
 from model.training.drawn_ratios import drawn_ratios
 from model.training.initial_model import initial_model, weight_type
 from model.training.learning_rate import learning_rate
-from model.training.loader import TrainingLoader
+from model.training.loader import TrainingLoader, state_of_rank
 from model.training.lora import add_adapters
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
@@ -37,6 +39,8 @@ from model.training.train_choices import TrainChoices
 from model.training.trained_parts import freeze_all_but
 from model.training.training_step import StepResult, StepSettings, checkpoint_activations, forward_backward, update
 from pipeline.progress import StageProgress
+
+Written = TypeVar("Written")
 
 
 class StepCountError(Exception):
@@ -89,11 +93,13 @@ class Outcome:
         step: steps done.
         finished: whether these are all.
         checkpoint: folder of the last checkpoint.
+        unusable: samples skipped while reading since step 0, on all ranks, in every epoch anew, by reason.
     """
 
     step: int
     finished: bool
     checkpoint: Path
+    unusable: dict[str, int]
 
 
 def train(
@@ -108,7 +114,7 @@ def train(
 
     Raises:
         RunInUseError, OtherRunError, InitialModelError: before anything is trained.
-        CheckpointNotWrittenError: the last checkpoint is whole, and the run can go on from it.
+        RunNotWrittenError: a checkpoint or the log; the last checkpoint is whole, and the run can go on from it.
     """
     with only_run(choices.out_folder) if ranks.first else nullcontext():
         return _train(choices, loader, length, processor, ranks)
@@ -125,9 +131,8 @@ def _train(
     optimiser = make_optimiser(model, choices.weight_decay)
     if folder is not None:
         restore_optimiser(folder, model, optimiser)
-        states = position.loader
-        loader.load_state_dict(states[ranks.rank % len(states)])
-    log = RunLog(run, ranks.rank, position.step)
+        loader.load_state_dict(state_of_rank(position.loader, ranks.rank, ranks.size))
+    log = _written(ranks, run, "the log", partial(RunLog, run, ranks.rank, ranks.size, position.step))
     try:
         return _loop(choices, loader, length, processor, ranks, model, optimiser, log, position.step, settings)
     finally:
@@ -203,14 +208,36 @@ def _loop(
             set_learning_rate(optimiser, rate)
             norm = update(model, optimiser, how.clip_norm)
             done += 1
-            log.step(done, _figures(result, rate, norm, waited, time.perf_counter() - started, ranks), batches)
+            figures = _figures(result, rate, norm, waited, time.perf_counter() - started, ranks)
+            unusable, = ranks.sums([float(sum(loader.bad.values()))])
+            figures["unusable_samples"] = int(unusable)
+            _written(ranks, run, f"the log of step {done}", partial(log.step, done, figures, batches))
             progress.reach("steps", done, f"loss {result.loss:.4f}, gradient {norm:.3f}, rate {rate:.2e}")
             stop = result.stop or done == length.steps
             if stop or done % choices.checkpoint_steps == 0:
                 position = Position(done, ranks.gathered(loader.state_dict()))
                 save_checkpoint(run, model, optimiser, processor, position, settings, ranks, choices.keep)
                 saved = done
-    return Outcome(done, done >= length.steps, step_folder(run, saved))
+    unusable = sum((Counter(bad) for bad in ranks.gathered(loader.bad)), Counter())
+    return Outcome(done, done >= length.steps, step_folder(run, saved), dict(unusable))
+
+
+def _written(ranks: Ranks, run: Path, what: str, write: Callable[[], Written]) -> Written:
+    """Write something on every rank; if one of them cannot, none goes on.
+
+    Raises:
+        RunNotWrittenError: on every rank.
+    """
+    result, fault = None, ""
+    try:
+        result = write()
+    except OSError as error:
+        fault = why_not_written(error)
+    faults = [one for one in ranks.gathered(fault) if one]
+    if faults:
+        raise RunNotWrittenError(f"{what} could not be written: {faults[0]}; checkpoints are as they were. Make room "
+                                 f"in {run} and run the same command again")
+    return result
 
 
 def _figures(

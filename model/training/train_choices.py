@@ -16,10 +16,10 @@ STAGE_TEMPLATE: dict[str, Literal["plain", "chat"]] = {"align": "plain", "tune":
 
 NOT_OF_THE_RUN = {
     "out", "dry_run", "workers", "device", "keep", "checkpoint_steps", "max_minutes", "shards", "mixture",
-    "log_json",
+    "log_json", "rows",
 }
 """Choices that may differ when a run goes on: they change nothing that is learned. (What is in the shards and in the
-mixture is compared by the loader.)
+mixture, and rows x ranks, is compared by the loader.)
 """
 
 

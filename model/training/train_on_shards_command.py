@@ -11,7 +11,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydantic import ValidationError
 from transformers.utils import logging as transformers_logging
@@ -19,11 +18,12 @@ from transformers.utils import logging as transformers_logging
 from model.configuration import VideoXLConfig
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint import OtherRunError
-from model.training.checkpoint_folder import CheckpointNotWrittenError, newest_checkpoint
+from model.training.checkpoint_folder import RunNotWrittenError, newest_checkpoint
 from model.training.initial_model import InitialModelError, initial_config, initial_processor, missing_models
 from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
 from model.training.memory_estimate import estimate_memory
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
 from model.training.ranks import Ranks, start_ranks
 from model.training.run_lock import RunInUseError
@@ -65,13 +65,15 @@ def run(argv: Sequence[str]) -> int:
                 return _dry_run(choices, ranks)
             outcome = _train(choices, ranks)
             if ranks.first:
+                for reason, count in sorted(outcome.unusable.items()):
+                    print(f"unusable, found while reading, {reason}: {count:,}")
                 print(f"{outcome.step} steps done; the model: {outcome.checkpoint}")
             return DONE if outcome.finished else STOPPED
     except WRONG as error:
         return _complain(str(error), WRONG_CALL)
     except TooMuchBadError as error:
         return _complain(str(error), NOTHING_MADE)
-    except CheckpointNotWrittenError as error:
+    except RunNotWrittenError as error:
         return _complain(str(error), STOPPED)
 
 
@@ -88,11 +90,11 @@ def read_command_line(argv: Sequence[str]) -> TrainChoices:
         epilog="Choices come from flags, else from --config, else from environment variables (VICO_LR=1e-5). Exit "
                "codes: 0 done, 1 a fault of ours, 2 wrong call, 3 too many samples cannot be used, 4 stopped and "
                "resumable.")
-    parser.add_argument("--shards", nargs="+", default=[], metavar="DIR",
+    parser.add_argument("--shards", nargs="+", action="extend", default=[], metavar="DIR",
                         help="folders that build-vico or import-instructions wrote")
-    parser.add_argument("--train", nargs="+", default=[], metavar="PART",
+    parser.add_argument("--train", nargs="+", action="extend", default=[], metavar="PART",
                         help="parts that learn: vision projector vst language_model; left out: those of the stage")
-    parser.add_argument("--ratios", nargs="+", default=[], type=int, metavar="RATIO",
+    parser.add_argument("--ratios", nargs="+", action="extend", default=[], type=int, metavar="RATIO",
                         help="compression ratios to draw from; left out: those of the stage; 1: no compression")
     return read_choices(TrainChoices, parser, argv, os.environ, bundled=CONFIGS)
 
@@ -111,7 +113,7 @@ def mixture_of(choices: TrainChoices) -> Mixture:
 def loader_settings(choices: TrainChoices, config: VideoXLConfig) -> LoaderSettings:
     """How samples become batches."""
     return LoaderSettings.for_model(
-        config, min(choices.ratio_choices), rows=choices.rows, most_questions=choices.most_questions,
+        config, choices.ratio_choices, rows=choices.rows, most_questions=choices.most_questions,
         most_tokens=choices.most_tokens, template=choices.template, published_labels=choices.published_labels,
         max_bad_fraction=choices.max_bad_fraction)
 
@@ -121,8 +123,7 @@ def _processor(choices: TrainChoices, mixture: Mixture) -> VideoXLProcessor:
     found = newest_checkpoint(choices.out_folder)
     if found is not None:
         return VideoXLProcessor.from_pretrained(found[0])
-    folders = dict.fromkeys(folder for source in mixture.sources for folder in source.shards or mixture.shards)
-    return initial_processor(choices, lambda: shard_texts(folders))
+    return initial_processor(choices, lambda: shard_texts(mixture.folders))
 
 
 def _loader(
@@ -132,17 +133,11 @@ def _loader(
         mixture, processor, loader_settings(choices, config), ranks.rank, ranks.size, choices.seed, choices.workers)
 
 
-def _missing(choices: TrainChoices) -> list[str]:
-    """Folders that the choices name and that are not there."""
-    shards = [f"{folder}: no such folder of shards" for folder in choices.shards if not Path(folder).is_dir()]
-    return missing_models(choices) + shards
-
-
 def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
-    missing = _missing(choices)
+    mixture = mixture_of(choices)
+    missing = [*missing_models(choices), *missing_parts(mixture)]
     if missing:
         raise InitialModelError("\n".join(missing))
-    mixture = mixture_of(choices)
     processor = _processor(choices, mixture)
     loader = _loader(choices, mixture, initial_config(choices), processor, ranks)
     facts = loader.facts()
@@ -153,23 +148,33 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
 
 
 def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
-    """Say what a run would need; what is missing makes it a wrong call."""
+    """Say everything that is missing, which makes it a wrong call, and what a run on the rest would need."""
     mixture = mixture_of(choices)
-    missing = _missing(choices)
+    models = missing_models(choices)
+    missing = [*models, *missing_parts(mixture)]
     for line in missing:
         print(f"missing: {line}")
-    if missing:
+    if models:  # how long rows are hangs on the model
+        if choices.steps is not None:
+            print(_steps_line(choices, 0, ranks))
         return WRONG_CALL
     config = initial_config(choices)
     facts = _loader(choices, mixture, config, _processor(choices, mixture), ranks).facts()
+    if missing:
+        print("of what is there:")
     print("\n".join(facts.lines()))
-    length = run_length(choices, facts.batches_per_epoch, ranks.size)
-    print(f"steps: {length.steps:,} of {choices.rows_per_step} rows, {length.batches_per_step} passes each on "
-          f"{ranks.size} ranks")
-    estimate = estimate_memory(
-        config, choices, ranks.size, choices.rows * facts.largest_crops, choices.rows * facts.largest_text)
-    print(estimate.line())
-    return WRONG_CALL if facts.missing else DONE
+    if facts.samples or choices.steps is not None:
+        print(_steps_line(choices, facts.batches_per_epoch, ranks))
+    if facts.samples:
+        print(estimate_memory(
+            config, choices, ranks.size, choices.rows * facts.largest_crops, choices.rows * facts.largest_text).line())
+    return WRONG_CALL if missing else DONE
+
+
+def _steps_line(choices: TrainChoices, batches_per_epoch: int, ranks: Ranks) -> str:
+    length = run_length(choices, batches_per_epoch, ranks.size)
+    return (f"steps: {length.steps:,} of {choices.rows_per_step} rows, {length.batches_per_step} passes each on "
+            f"{ranks.size} ranks")
 
 
 def _complain(message: str, code: int) -> int:

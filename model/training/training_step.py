@@ -112,8 +112,15 @@ def _arithmetic(settings: StepSettings, device: torch.device) -> AbstractContext
 
 
 def update(model: nn.Module, optimiser: torch.optim.Optimizer, clip_norm: float) -> float:
-    """Clip the gradients, change the weights, forget the gradients; returns the norm before clipping."""
-    learning = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    """Clip the gradients, change the weights, forget the gradients; returns the norm before clipping.
+
+    A learning weight that the step did not use has a gradient of zeros: its momentum moves it and it decays, as it does
+    on several ranks, where a filler row uses it.
+    """
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
     norm = nn.utils.clip_grad_norm_(learning, clip_norm)
     norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
     optimiser.step()

@@ -18,9 +18,10 @@ from model.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
-from model.training.checkpoint_folder import CheckpointNotWrittenError, newest_checkpoint
+from model.training.checkpoint_folder import RunNotWrittenError, newest_checkpoint
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
+from model.training.run_log import RunLog, read_log
 from model.training.tensor_files import TensorFiles, stored_tensors
 from model.training.train import prepared_model
 from model.training.train_choices import TrainChoices
@@ -100,6 +101,12 @@ def test_a_run_with_other_settings_is_refused_and_told_where(trained, processor,
         checkpoint_to_resume(tmp_path, {**SETTINGS, "lr": 1e-2})
 
 
+def test_rows_of_a_pass_may_change_in_runs_that_noted_them_too(trained, processor, tmp_path):
+    position = Position(1, [{"next": 1}])
+    save_checkpoint(tmp_path, *trained, processor, position, {**SETTINGS, "rows": 2}, ALONE, 2)
+    assert checkpoint_to_resume(tmp_path, SETTINGS)[1] == position
+
+
 FULL_DISK = """
 import resource, signal, sys
 sys.path[:0] = [{tests!r}, {root!r}]
@@ -110,7 +117,7 @@ from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint import Position, save_checkpoint
 from model.training.optimiser import make_optimiser
 from model.training.ranks import Ranks
-from model.training.checkpoint_folder import CheckpointNotWrittenError
+from model.training.checkpoint_folder import RunNotWrittenError
 model = tiny_model()
 processor = VideoXLProcessor.for_model(model.config, byte_tokenizer())
 rest = make_optimiser(model, 0.0), processor
@@ -121,7 +128,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, -1))
 try:
     save_checkpoint(run, model, *rest, Position(2, []), {{}}, alone, 2)
-except CheckpointNotWrittenError as error:
+except RunNotWrittenError as error:
     print(error)
     sys.exit(4)
 """
@@ -137,6 +144,20 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path):
     assert "the one before it is whole" in done.stdout
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000001"]
     assert newest_checkpoint(tmp_path)[0].name == "step-00000001"
+
+
+@pytest.mark.parametrize("torn", ["", '{"step": 3, "lo', '{"step": 3, "loss": 1.0}'])
+def test_a_log_goes_on_behind_the_step_that_is_gone_on_from(tmp_path, torn):
+    """Lines of later steps and half a line are cut off; the file stays the one it was."""
+    lines = tmp_path / "log.jsonl"
+    lines.write_text(f'{{"step": 1}}\n{{"step": 2}}\n{torn}')
+    before = lines.stat().st_ino
+    for step, expected in ((2, [1, 2, 3]), (1, [1, 2])):
+        log = RunLog(tmp_path, 0, 1, step)
+        log.step(step + 1, {"loss": 0.5}, [made_row(1)])
+        log.close()
+        assert [line["step"] for line in read_log(tmp_path)] == expected
+    assert lines.stat().st_ino == before
 
 
 def test_tensors_are_split_over_files_that_transformers_reads(tmp_path, model):
@@ -213,5 +234,5 @@ def test_nothing_is_pickled(trained, processor, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(trained, processor, tmp_path):
     (tmp_path / "run").write_text("a file where the run should be")
-    with pytest.raises(CheckpointNotWrittenError, match="step 1 could not be written"):
+    with pytest.raises(RunNotWrittenError, match="step 1 could not be written"):
         save(tmp_path / "run", trained, processor, 1)

@@ -31,7 +31,7 @@ def test_every_record_is_a_sample_and_images_are_cut_at_their_own_size(tmp_path:
 
     processor = VideoXLProcessor.for_model(tiny_config(), byte_tokenizer())
     loader = TrainingLoader(everything([str(out)], most_frames=6), processor,
-                            LoaderSettings.for_model(tiny_config(), 2, rows=1), 0, 1, 0, 0)
+                            LoaderSettings.for_model(tiny_config(), [2], rows=1), 0, 1, 0, 0)
     batches = {batch.sample_ids[0][0]: batch for batch in islice(loader, loader.batches_per_epoch)}
     samples = {row["sample_id"]: row for row in rows(out, "samples")}
     assert set(batches) == set(samples)

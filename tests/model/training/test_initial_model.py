@@ -58,7 +58,7 @@ def parts(tmp_path):
     tower.save_pretrained(tmp_path / "clip")
     chosen = choices(
         init="parts", language_model=str(tmp_path / "qwen"), vision_tower=str(tmp_path / "clip"),
-        sizes={"window_tokens": 48, "ratios": [2, 4], "default_ratio": 4})
+        sizes={"window_tokens": 48, "ratios": [2, 4], "default_ratio": 4}, ratios=[2, 4])
     return chosen, language.eval(), tower.eval()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.model.training.hand_made_shards import medium, sample, video_frames, write_data_set
 from tests.model.training.small_runs import (
     SAMPLES,
     finish,
@@ -85,6 +86,23 @@ def test_two_ranks_with_two_workers_killed_and_resumed_do_what_one_does(
         torch.testing.assert_close(found[name], weight, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_killed_run_goes_on_with_another_number_of_ranks(
+    shards: Path, config: Path, unbroken: Path, tmp_path: Path, before: int, after: int
+) -> None:
+    """Two rows a pass over all ranks, first and later."""
+    run = start(tmp_path, shards, config, "--rows", str(2 // before), ranks=before)
+    wait_for_step(run, tmp_path, 6)
+    kill(run)
+    finish(run)
+    assert len(losses(tmp_path)) < len(losses(unbroken))
+    code, output = finish(start(tmp_path, shards, config, "--rows", str(2 // after), ranks=after))
+    assert code == 0, output
+    assert sorted(seen(tmp_path)) == sorted(SAMPLES * EPOCHS)
+    for found, expected in zip(losses(tmp_path), losses(unbroken), strict=True):
+        assert found == pytest.approx(expected, rel=1e-3)
+
+
 def test_a_polite_stop_saves_and_the_same_command_goes_on(
     shards: Path, config: Path, unbroken: Path, tmp_path: Path
 ) -> None:
@@ -96,6 +114,26 @@ def test_a_polite_stop_saves_and_the_same_command_goes_on(
     done = len(losses(tmp_path))
     assert (tmp_path / "checkpoints" / f"step-{done:08d}").is_dir()
     assert losses(tmp_path) == losses(unbroken)[:done]
+
+
+def test_a_step_of_words_alone_moves_what_sees_alike_on_one_rank_and_on_two(tmp_path: Path) -> None:
+    """Two samples about a film among ten of words, two rows a step, weights that decay."""
+    asked = [sample(f"film{number}", [medium("film", 0, 4)], f"<image>\nWhat is {number}?", "It.") for number in "ab"]
+    talks = [sample(f"words{number}", [], f"Is {number} odd?", "Perhaps.") for number in range(10)]
+    made = write_data_set(tmp_path / "made", [*asked, *talks], video_frames("film", 4))
+    config = write_config(tmp_path, epochs=2, rows_per_step=2, most_questions=1, weight_decay=0.1)
+    found = []
+    for ranks in (1, 2):
+        out = tmp_path / str(ranks)
+        code, output = finish(start(out, made, config, "--rows", str(2 // ranks), ranks=ranks))
+        assert code == 0, output
+        found.append(weights(out, 12))
+    lines = (tmp_path / "1" / "samples" / "rank-00000.jsonl").read_text().splitlines()
+    sees = ["film" in line for line in lines]
+    assert False in sees[sees.index(True):]
+    for name, weight in found[0].items():
+        if name.startswith(("model.vision_tower.", "model.projector.")) and not name.endswith("k_proj.bias"):
+            torch.testing.assert_close(found[1][name], weight, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("flags", [

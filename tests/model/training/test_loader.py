@@ -4,8 +4,8 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from PIL import ExifTags, Image, ImageOps
 from model.processing_video_xl import VideoXLProcessor
 from model.training.batch import Batch
 from model.training.epoch_order import rows_of_epoch, shuffled
-from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
+from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader, state_of_rank
 from model.training.loader_settings import LoaderSettings
+from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything
 from model.training.shard_files import ShardError
 from tests.model.tiny_models import byte_tokenizer, tiny_config
@@ -56,9 +57,10 @@ ALL = {f"{film}-{question}" for film in range(6) for question in range(8)} | {"b
 
 
 def loader(
-    shards: list[str] | Mixture, rank: int = 0, world_size: int = 1, workers: int = 0, seed: int = 3, **changes
+    shards: list[str] | Mixture, rank: int = 0, world_size: int = 1, workers: int = 0, seed: int = 3,
+    ratios: Sequence[int] = (2,), **changes
 ) -> TrainingLoader:
-    settings = LoaderSettings.for_model(CONFIG, 2, **{"rows": 2, "most_questions": 3, "streams": 3, **changes})
+    settings = LoaderSettings.for_model(CONFIG, ratios, **{"rows": 2, "most_questions": 3, "streams": 3, **changes})
     mixture = shards if isinstance(shards, Mixture) else everything(shards, BUDGET)
     return TrainingLoader(mixture, PROCESSOR, settings, rank, world_size, seed, workers)
 
@@ -124,6 +126,18 @@ def test_ranks_may_change_on_resume_as_long_as_the_global_batch_does_not(shards:
         other.load_state_dict(first.state_dict())
         rest += list(islice(other, other.batches_per_epoch - 4))
     assert Counter(seen([*some, *rest])) == Counter(ALL)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3), (2, 2)])
+def test_what_was_unusable_is_shared_out_among_other_ranks(before: int, after: int) -> None:
+    found = [["a: torn", "b: torn", "c: torn"], ["d: torn"]][:before]
+    states = [{"epoch": 1, "batch": 5, "data": "hash", "bad": {"picture_unreadable": 2 + len(some)},
+               "bad_of_epoch": some} for some in found]
+    shared = [state_of_rank(states, rank, after) for rank in range(after)]
+    assert all((state["epoch"], state["batch"], state["data"]) == (1, 5, "hash") for state in shared)
+    total = sum((Counter(state["bad"]) for state in shared), Counter())
+    assert total == {"picture_unreadable": {1: 5, 2: 8}[before]}
+    assert sorted(chain(*(state["bad_of_epoch"] for state in shared))) == sorted(chain(*found))
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"most_questions": 2}, {"rows": 3}, {"published_labels": True}])
@@ -224,6 +238,35 @@ def test_position_range_is_counted_as_the_model_counts_it(tmp_path: Path) -> Non
     assert sorted(seen(islice(taken, taken.batches_per_epoch))) == expected
 
 
+@pytest.mark.parametrize(("ratios", "expected"), [
+    ((16,), {"four", "sixteen", "beside", "words"}),  # spans of 16, 48 + 16, 8 + 8, no visual tokens
+    ((8, 16), {"four", "six", "fourteen", "sixteen", "beside", "apart", "words"}),
+    ((12,), {"six", "after", "words"}),
+    ((4, 16), {"four", "five", "six", "fourteen", "sixteen", "beside", "apart", "after", "words"}),
+])
+def test_samples_with_a_window_that_no_ratio_divides_are_counted(
+    tmp_path: Path, ratios: Sequence[int], expected: set[str]
+) -> None:
+    """Four tokens a frame, windows of 48: every span is cut into windows from its own start."""
+    def film(begin: int, end: int) -> dict:
+        return medium("film", begin, end)
+
+    lengths = {"four": 4, "five": 5, "six": 6, "fourteen": 14, "sixteen": 16}
+    samples = [sample(name, [film(0, length)], "<image>\nWhat?", "That.") for name, length in lengths.items()] + [
+        sample("beside", [film(0, 2), film(5, 7)], "<image><image>\nWhat?", "That."),
+        sample("apart", [film(0, 2), film(5, 7)], "<image> or <image>?", "That."),
+        sample("after", [film(0, 3)], "Look: <image>\nWhat?", "That."),
+        sample("words", [], "What?", "That.")]
+    root = str(write_data_set(tmp_path / "made", samples, video_frames("film", 16)))
+    mixture = everything([root], 20)
+    some = loader(mixture, ratios=ratios, max_bad_fraction=1.0)
+    assert set(seen(islice(some, some.batches_per_epoch))) == expected
+    assert some.facts().sources[0].bad.get("no_ratio_divides", 0) == len(samples) - len(expected)
+    if len(expected) < len(samples):
+        with pytest.raises(TooMuchBadError, match="no_ratio_divides"):
+            loader(mixture, ratios=ratios)
+
+
 def test_weights_and_caps(shards: list[str]) -> None:
     def mixture(**changes) -> Mixture:
         return Mixture.model_validate(
@@ -245,13 +288,25 @@ def test_weights_and_caps(shards: list[str]) -> None:
 
 
 def test_what_is_missing_is_told_and_no_batch_is_given(shards: list[str], tmp_path: Path) -> None:
-    mixture = Mixture.model_validate({"shards": shards, "sources": [
+    unfinished = write_data_set(tmp_path / "unfinished", [], [])
+    (unfinished / "manifest.json").unlink()
+    mixture = Mixture.model_validate({"shards": [*shards, str(unfinished)], "sources": [
         {"name": "here", "datasets": ["made", "gone"]}, {"name": "away", "shards": [str(tmp_path / "nowhere")]}]})
+    folder, nowhere, *data_sets = missing_parts(mixture)
+    assert folder.startswith(f"{unfinished}: no finished data set")
+    assert nowhere.startswith(f"{tmp_path / 'nowhere'}: no finished data set")
+    assert data_sets == ["here: gone", "away: every data set"]
     lacking = loader(mixture)
-    assert lacking.facts().missing == ("here: gone", "away: every data set")
     assert lacking.facts().samples == len(ALL)
-    with pytest.raises(MixtureError, match="here: gone, away: every data set"):
+    with pytest.raises(MixtureError, match=r"(?s)unfinished: no.*nowhere: no.*here: gone.*away: every data set"):
         next(iter(lacking))
+
+
+def test_a_folder_that_no_source_asks_for_is_missing_too(shards: list[str], tmp_path: Path) -> None:
+    mixture = Mixture.model_validate(
+        {"shards": [str(tmp_path / "nowhere")], "sources": [{"name": "own", "shards": shards}]})
+    missing, = missing_parts(mixture)
+    assert missing.startswith(f"{tmp_path / 'nowhere'}: no finished data set")
 
 
 def test_two_sources_may_not_take_the_same_samples(shards: list[str]) -> None:
@@ -266,10 +321,6 @@ def test_broken_data_sets_are_named(tmp_path: Path) -> None:
         return write_data_set(tmp_path / name, [sample("a", [medium("film", 0, 3)], "<image>\n?", "!")],
                               video_frames("film", 3))
 
-    unfinished = written("unfinished")
-    (unfinished / "manifest.json").unlink()
-    with pytest.raises(ShardError, match="unfinished holds no finished data set"):
-        loader([str(unfinished)])
     truncated = written("truncated")
     frames = truncated / "data" / "frames" / "train-00000.parquet"
     frames.write_bytes(frames.read_bytes()[:-20])

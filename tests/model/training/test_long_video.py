@@ -74,7 +74,7 @@ def test_every_evidence_clip_is_seen_twice_and_what_is_left_out_is_told(
 ) -> None:
     root, samples = long_film
     processor = VideoXLProcessor.for_model(CONFIG, byte_tokenizer())
-    settings = LoaderSettings.for_model(CONFIG, 4, rows=1, most_questions=8)
+    settings = LoaderSettings.for_model(CONFIG, [4], rows=1, most_questions=8)
     loader = TrainingLoader(everything([str(root)], BUDGET), processor, settings, 0, 1, 0, 0)
     seen = set()
     for batch in islice(loader, loader.batches_per_epoch):

@@ -13,13 +13,15 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_folders_of_a_source_are_relative_to_its_file_and_others_are_those_of_the_call(tmp_path: Path) -> None:
-    name = written(tmp_path, "sources:\n- {name: a, shards: [films], most_frames: 64}\n- {name: b, cap: 5}\n")
+def test_folders_of_a_mixture_are_relative_to_its_file_and_those_of_the_call_are_not(tmp_path: Path) -> None:
+    name = written(
+        tmp_path, "sources:\n- {name: a, shards: [films], most_frames: 64}\n- {name: b, cap: 5}\nshards: [images]\n")
     mixture = read_mixture(name, ["given"])
     assert mixture.sources[0].shards == [str(tmp_path / "films")]
     assert mixture.sources[0].most_frames == 64
     assert mixture.sources[1].shards is None
-    assert mixture.shards == ["given"]
+    assert mixture.shards == [str(tmp_path / "images"), "given"]
+    assert mixture.folders == [tmp_path / "films", tmp_path / "images", Path("given")]
 
 
 @pytest.mark.parametrize(("text", "fault"), [

@@ -23,7 +23,7 @@ PROCESSOR = VideoXLProcessor.for_model(CONFIG, TOKENIZER)
 
 
 def batches(root: Path, **changes) -> list[Batch]:
-    settings = LoaderSettings.for_model(CONFIG, 2, **{"rows": 1, **changes})
+    settings = LoaderSettings.for_model(CONFIG, [2], **{"rows": 1, **changes})
     loader = TrainingLoader(everything([str(root)], most_frames=6), PROCESSOR, settings, 0, 1, 0, 0)
     return list(islice(loader, loader.batches_per_epoch))
 

@@ -1,5 +1,6 @@
 """The command: choices, what is missing, bad input, exit codes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from model.training.run_lock import only_run
 from model.training.train_choices import CONFIGS
 from model.training.train_on_shards_command import read_command_line, run
 from tests.model.training.hand_made_shards import frame, medium, sample, video_frames, write_data_set
-from tests.model.training.small_runs import losses, write_config, write_shards
+from tests.model.training.small_runs import finish, logged, losses, start, write_config, write_shards
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,14 @@ def test_flags_are_stronger_than_the_file():
     assert chosen.published_labels
 
 
+def test_a_list_may_be_given_in_several_flags():
+    chosen = read_command_line(
+        ["--shards", "a", "--shards", "b", "c", "--out", "run", "--config", "tiny", "--ratios", "2", "--ratios", "4",
+         "8", "--train", "vst", "--train", "projector"])
+    assert (chosen.shards, chosen.ratio_choices) == (["a", "b", "c"], [2, 4, 8])
+    assert chosen.parts == ["vst", "projector"]
+
+
 @pytest.mark.parametrize("wrong", [
     ["--stage", "other"], ["--train", "everything"], ["--lora-rank", "4", "--train", "language_model"],
     ["--init", "parts"], ["--lr", "-1"], ["--config", "nowhere.yaml"]])
@@ -82,6 +91,47 @@ def test_a_dry_run_names_what_is_missing(arguments, shards, tmp_path, capsys):
     assert "missing: gone: laion_2m" in capsys.readouterr().out
     assert run([*arguments, "--mixture", str(mixture)]) == 2
     assert "laion_2m" in capsys.readouterr().err
+
+
+def test_a_dry_run_names_all_that_is_missing_at_once(arguments, shards, tmp_path, capsys):
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"sources": [
+        {"name": "here", "datasets": ["made", "laion_2m"]}, {"name": "own", "kinds": ["told"], "shards": ["gone"]}]}))
+    call = [*arguments, "--shards", str(tmp_path / "nothing"), "--mixture", str(mixture), "--dry-run"]
+    parts = [f"missing: {tmp_path / 'gone'}: no finished data set", f"missing: {tmp_path / 'nothing'}: no finished",
+             "missing: here: laion_2m", "missing: own: every data set"]
+    assert run(call) == 2
+    said = capsys.readouterr().out
+    assert all(part in said for part in parts)
+    assert "here: 48 samples" in said
+    assert "steps: 2 of 4 rows" in said
+    assert "memory of a device" in said
+    assert run([*call, "--init", str(tmp_path / "no-model")]) == 2
+    said = capsys.readouterr().out
+    assert all(part in said for part in [f"missing: {tmp_path / 'no-model'}: no model there", *parts])
+    assert "steps: 2 of 4 rows" in said
+    assert "memory" not in said
+    assert run(["--shards", str(tmp_path / "nothing"), *arguments[2:], "--dry-run"]) == 2
+    said = capsys.readouterr().out
+    assert "missing: everything: every data set" in said
+    assert "steps: 2 of 4 rows" in said
+    assert "memory" not in said
+
+
+def test_folders_of_a_mixture_that_hold_no_data_set_are_named(arguments, shards, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"shards": ["empty"], "sources": [
+        {"name": "here", "datasets": ["made"]}, {"name": "own", "kinds": ["told"], "shards": [str(shards), "gone"]}]}))
+    assert run([*arguments, "--mixture", str(mixture)]) == 2
+    told = capsys.readouterr().err
+    assert run([*arguments, "--mixture", str(mixture), "--dry-run"]) == 2
+    dry = capsys.readouterr().out
+    for folder in (tmp_path / "empty", tmp_path / "gone"):
+        assert f"{folder}: no finished data set" in told
+        assert f"missing: {folder}: no finished data set" in dry
+    assert "own: every data set" in told
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_is_done_has_nothing_left_to_do(arguments, tmp_path, capsys):
@@ -144,11 +194,65 @@ def test_too_many_pictures_that_do_not_decode_stop_the_run(tmp_path, capsys):
     assert run([*flags, "--out", str(tmp_path / "strict")]) == 3
     assert "bad" in capsys.readouterr().err
     assert run([*flags, "--out", str(tmp_path / "loose"), "--max-bad-fraction", "0.5"]) == 0
+    assert "unusable, found while reading, picture_unreadable: 1\n" in capsys.readouterr().out
+
+
+def test_samples_skipped_while_reading_are_told_of_over_all_ranks_and_epochs(tmp_path):
+    films = [row for film in range(5) for row in video_frames(f"film{film}", 4)]
+    films += [frame(f"bad{film}", second, float(second), b"no picture") for film in range(3) for second in range(4)]
+    names = [f"film{film}" for film in range(5)] + [f"bad{film}" for film in range(3)]
+    asked = [sample(name, [medium(name, 0, 4)], "<image>\nWhat?", "It.") for name in names]
+    made = write_data_set(tmp_path / "made", asked, films)
+    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=1.0)
+    code, output = finish(start(tmp_path / "run", made, config, ranks=2))
+    assert code == 0, output
+    assert "unusable, found while reading, picture_unreadable: 6\n" in output
+    counts = [line["unusable_samples"] for line in logged(tmp_path / "run")]
+    assert counts == sorted(counts)
+    assert (counts[1], counts[3]) == (3, 6)  # two steps of four rows an epoch
 
 
 def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
     assert run([*arguments, "--rows", "3"]) == 2
     assert "multiple of 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_ratios_that_the_model_was_not_made_for_are_a_wrong_call(arguments, flags, tmp_path, capsys):
+    assert run([*arguments, "--ratios", "2", "3", *flags]) == 2
+    assert "compression ratio 3 is not one of [2, 4, 8, 16]" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_that_no_ratio_divides_are_counted_before_anything_is_trained(arguments, tmp_path, capsys):
+    """Four tokens a frame: of 4, 5 and 6 frames, asked about 3, 3 and 2 times in each of five films, 4 fit 16."""
+    assert run([*arguments, "--ratios", "16", "--dry-run"]) == 3
+    assert "no_ratio_divides: 25" in capsys.readouterr().err
+    assert run([*arguments, "--ratios", "16"]) == 3
+    assert not (tmp_path / "run").exists()
+    assert run([*arguments, "--ratios", "16", "--max-bad-fraction", "0.6"]) == 0
+    assert "unusable, no_ratio_divides: 25" in capsys.readouterr().out
+    assert len(losses(tmp_path / "run")) == 2
+
+
+LITTLE_ROOM = """
+import resource, sys
+from model.training.train_on_shards_command import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, -1))
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_log_that_cannot_be_written_is_a_clear_end(arguments, tmp_path):
+    """No file may grow beyond 2000 bytes: the log is the first that would, long before there is a checkpoint."""
+    call = [*arguments, "--steps", "12", "--checkpoint-steps", "100"]
+    stopped = subprocess.run([sys.executable, "-c", LITTLE_ROOM, *call], cwd=Path(__file__).parents[3], text=True,
+                             capture_output=True, timeout=120)
+    assert stopped.returncode == 4, stopped.stderr
+    assert re.search(r"the log of step \d+ could not be written: .*Make room in", stopped.stderr)
+    assert "Traceback" not in stopped.stderr
+    assert run(call) == 0
+    assert [step for step, _, _ in losses(tmp_path / "run")] == list(range(1, 13))
 
 
 def test_a_budget_of_minutes_saves_and_stops(arguments, tmp_path):

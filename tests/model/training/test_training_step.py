@@ -15,8 +15,9 @@ from model.ratio_choice import DrawnRatio
 from model.training.batch import Batch
 from model.training.drawn_ratios import drawn_ratios
 from model.training.filler_row import with_filler_row
+from model.training.optimiser import BETAS, make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
-from model.training.training_step import StepSettings, checkpoint_activations, forward_backward
+from model.training.training_step import StepSettings, checkpoint_activations, forward_backward, update
 from tests.model.tiny_models import tiny_model
 from tests.model.training.made_batches import joined, made_row, unpacked
 
@@ -141,6 +142,28 @@ def test_a_filler_row_uses_every_weight_and_teaches_nothing(choices, frames):
     used = {name for name, gradient in found.items() if gradient is not None}
     assert any("vision_tower.encoder.layers.0" in name for name in used)
     assert any("vst_k_proj" in name for name in used) == (frames > 0 or max(choices) > 1)
+
+
+def test_weights_that_a_step_does_not_use_move_on_as_adamw_says():
+    """Words alone, after a step with a video: the projector's second gradient is zero."""
+    model = tiny_model().train()
+    optimiser = make_optimiser(model, weight_decay=0.1)
+    rate, (b1, b2), epsilon = 1e-2, BETAS, 1e-8
+    set_learning_rate(optimiser, rate)
+    weight = next(parameter for name, parameter in model.named_parameters()
+                  if name.startswith("model.projector.") and parameter.dim() == 2)
+    expected = weight.detach().double()
+    how = StepSettings(ratios=[4])
+    first = second = 0.0
+    for number, row in enumerate((made_row(1), made_row(2, frames=0), made_row(3, frames=0)), start=1):
+        forward_backward(model, [row], lambda _: [4], how, ALONE)
+        gradient = weight.grad.double() if weight.grad is not None else torch.zeros_like(expected)
+        assert bool(gradient.any()) == (number == 1)
+        update(model, optimiser, clip_norm=1e9)
+        first, second = b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient**2
+        step_size = (first / (1 - b1**number)) / ((second / (1 - b2**number)).sqrt() + epsilon)
+        expected = (1 - rate * 0.1) * expected - rate * step_size
+        torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_drawn_ratio_of_the_list_is_used_in_each_window(model):

@@ -33,7 +33,7 @@ def test_every_question_whose_evidence_fits_the_budget_is_seen_once(vico: Path, 
     processor = VideoXLProcessor.for_model(tiny_config(), byte_tokenizer())
     config = tiny_config()
     config.text_config.max_position_embeddings = 4096
-    settings = LoaderSettings.for_model(config, 2, rows=1, most_questions=4)
+    settings = LoaderSettings.for_model(config, [2], rows=1, most_questions=4)
     loader = TrainingLoader(everything([str(vico)], budget), processor, settings, 0, 1, 0, 0)
     batches = list(islice(loader, loader.batches_per_epoch))
     seen = [name for batch in batches for name in batch.sample_ids[0]]
