@@ -71,7 +71,7 @@ def save_checkpoint(
             with new_checkpoint(run, position.step) as folder:
                 _write(folder, gather, model, processor)
                 write_state(folder, {"step": position.step, "loader": position.loader, "settings": settings})
-            remove_older(run, keep)
+            remove_older(run, position.step, keep)
         except (OSError, SafetensorError) as error:
             fault = why_not_written(error)
     for _ in gather:  # what the first rank did not come to still has to be exchanged

@@ -75,10 +75,16 @@ def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def remove_older(run: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
-    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"))[:-keep]:
-        shutil.rmtree(folder)
+def remove_older(run: Path, step: int, keep: int) -> None:
+    """Remove checkpoints from before that of `step`, but for the newest whole ones: with it, `keep` stay."""
+    places = keep - 1
+    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True):
+        if folder >= step_folder(run, step):
+            continue
+        if places and _whole_state(folder) is not None:
+            places -= 1
+        else:
+            shutil.rmtree(folder)
 
 
 def _whole_state(folder: Path) -> dict[str, Any] | None:

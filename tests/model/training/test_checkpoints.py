@@ -76,6 +76,20 @@ def test_only_the_newest_stay(trained, processor, tmp_path):
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000002", "step-00000003"]
 
 
+def test_broken_checkpoints_take_no_place_of_whole_ones(trained, processor, tmp_path):
+    """Broken: the one of step 8 and that of 4. A run that goes on from step 2 writes 6, then 7, and keeps two."""
+    folder = tmp_path / "checkpoints"
+    for step in (2, 4, 8):
+        save(tmp_path, trained, processor, step, keep=3)
+    for step in (4, 8):
+        (folder / f"step-{step:08d}" / "model.safetensors").unlink()
+    save(tmp_path, trained, processor, 6)
+    assert newest_checkpoint(tmp_path)[1]["step"] == 6
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000002", "step-00000006", "step-00000008"]
+    save(tmp_path, trained, processor, 7, keep=1)
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000007", "step-00000008"]
+
+
 @pytest.mark.parametrize("damage", ["truncate", "remove", "no state", "half a state"])
 def test_a_broken_checkpoint_is_passed_over(trained, processor, tmp_path, damage):
     for step in (1, 2):
