@@ -215,8 +215,8 @@ def test_where_from_words_to_seconds(model, processor):
 
 
 @pytest.mark.parametrize("answer", ["", " \n\n"])
-def test_an_answer_without_a_line_has_no_span_by_lines(model, processor, answer):
-    model.processor = processor
+def test_an_answer_without_a_line_has_no_span_by_lines(model, processor, monkeypatch, answer):
+    monkeypatch.setattr(model, "processor", processor)
     memory = model.compress(film(30), ratio=4).close()
     ids = processor.question_ids("What?")
     found = where(model, memory, ids, answer, "lines")

@@ -47,9 +47,9 @@ def test_a_bank_and_a_way_that_asks_first_hold_the_whole_video(model, name, fram
 
 
 @pytest.mark.parametrize(("name", "held"), [("vst", 0), ("two-tokens", 30)])
-def test_the_harness_holds_what_is_counted(model, processor, name, held):
+def test_the_harness_holds_what_is_counted(model, processor, monkeypatch, name, held):
     """Between two questions: nothing of the 30 frames, or the visual tokens of all."""
-    model.processor = processor
+    monkeypatch.setattr(model, "processor", processor)
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
 
     def film() -> Iterator[Looked]:

@@ -278,7 +278,7 @@ def test_the_answerer_gives_the_spans_that_ask_video_gives(model, processor):
 
 def test_a_mute_model_earns_nothing_for_chapters(data, model, processor, monkeypatch):
     """It ends its answer at once, so that it names no chapter, wherever it looks."""
-    model.processor = processor
+    monkeypatch.setattr(model, "processor", processor)
     end = processor.tokenizer.eos_token_id
     monkeypatch.setattr(model, "generate", lambda input_ids, **_: torch.cat((input_ids, torch.tensor([[end]])), 1))
     seen = VstAnswerer(model, [4]).look(enumerate(pixels(48)), None)
