@@ -127,7 +127,7 @@ def compare_ways(options: argparse.Namespace, machine: Machine) -> None:
     checkpoint_activations(model)
     row = packed_row(config, options.frames, options.questions)
     steps = steps_of(config, options.frames, options.questions, options.ratio)
-    flops = forward_flops(config, steps, options.frames, row.input_ids.shape[1]).training(parts, bool(options.lora))
+    flops = forward_flops(config, steps, options.frames, row.answer_tokens).training(parts, bool(options.lora))
     tokens = sum(step.slots for step in steps)
     learns = "LoRA" if options.lora else "everything"
     print(f"{options.frames} frames, {options.questions} questions, ratio {options.ratio}: {tokens:,} tokens and "

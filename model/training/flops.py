@@ -48,7 +48,7 @@ def forward_flops(config: VideoXLConfig, steps: Sequence[Step], frames: int, tex
         config: sizes.
         steps: of all rows; see `plan_steps`.
         frames: frames and tiles of all rows.
-        text_tokens: ids whose logits are computed.
+        text_tokens: ids whose logits are computed; in training those that an answer token follows.
     """
     text, vision = config.text_config, config.vision_config
     patches = (vision.image_size // vision.patch_size) ** 2

@@ -52,6 +52,19 @@ def test_linear_arithmetic_is_that_of_the_layers_that_run(model):
     assert flops.vision == counted["vision"] + pairs
 
 
+def test_a_step_computes_logits_of_answers_alone():
+    """What the head is given in a forward pass of training, and what is counted for it."""
+    model = tiny_model().train()
+    given = []
+    model.lm_head.register_forward_hook(lambda head, hidden, logits: given.append(logits.numel() // logits.shape[-1]))
+    row = made_row(1, questions=3)  # answers of one, two and three words behind questions of three
+    forward_backward(model, [row], lambda _: [4], StepSettings(ratios=[4]), ALONE)
+    assert given == [6]
+    text = model.config.text_config
+    flops = forward_flops(model.config, plan_steps([Text(3)], 48), 0, row.answer_tokens)
+    assert flops.head == 6 * 2 * text.vocab_size * text.hidden_size
+
+
 def test_attention_arithmetic_counts_visible_pairs(model):
     """One window alone: 60 slots of which slot i sees i + 1, two products of the model's width each."""
     text = model.config.text_config
