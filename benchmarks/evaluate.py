@@ -1,9 +1,11 @@
 """What an evaluation costs: decoding alone, the model alone, both together, and five questions beside one.
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluate.py [--model DIR] [--films 3] [--frames 256] [--ratio 8] [--device cpu]
+    OMP_NUM_THREADS=1 python benchmarks/evaluate.py [--size tiny|small | --model DIR] [--films 3] [--frames 256]
+                                                    [--ratio 8] [--device cpu]
 
-Films of 640 x 360 are drawn. Without --model a tiny one with random weights is asked. Ratios are of wall times of one
-run; decoding and model need a core (or a GPU) each, or they are not beside each other.
+Films of 640 x 360 are drawn. Without --model one with random weights is asked: `tiny`, whose frames cost less than
+decoding them, or `small` (`video_xl.py`), whose frames of 336 pixels cost more, as those of every real model do. Ratios
+are of wall times of one run; decoding and model need a core (or a GPU) each, or they are not beside each other.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from video_xl import configuration
 
 from model.evaluation.decode_ahead import DecodeAhead
 from model.evaluation.frame_policy import FramePolicy
@@ -31,10 +35,11 @@ FILM_S = 20
 TOKENS = 2  # a letter and the end of the turn
 
 
-def load(folder: Path | None, device: str) -> VideoXLForConditionalGeneration:
+def load(folder: Path | None, size: str, device: str) -> VideoXLForConditionalGeneration:
     """The model with its processor."""
     if folder is None:
-        model = tiny_model()
+        torch.manual_seed(0)
+        model = tiny_model() if size == "tiny" else VideoXLForConditionalGeneration(configuration(size))
         model.processor = VideoXLProcessor.for_model(model.config, byte_tokenizer())
     else:
         model = VideoXLForConditionalGeneration.from_pretrained(folder, dtype="auto")
@@ -72,12 +77,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--size", choices=["tiny", "small"], default="tiny")
     parser.add_argument("--films", type=int, default=3)
     parser.add_argument("--frames", type=int, default=256)
     parser.add_argument("--ratio", type=int, default=8)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    answerer, policy = VstAnswerer(load(options.model, options.device), [options.ratio]), FramePolicy(options.frames)
+    answerer = VstAnswerer(load(options.model, options.size, options.device), [options.ratio])
+    policy = FramePolicy(options.frames)
     with tempfile.TemporaryDirectory() as folder:
         films = []
         for seed in range(options.films):
@@ -90,7 +97,8 @@ def main() -> None:
         model = seconds(lambda: [answerer.look(iter(frames), None) for frames in ready])
         one = seconds(lambda: ask(answerer, films, policy, 1))
         five = seconds(lambda: ask(answerer, films, policy, 5))
-    print(f"{options.films} films of {options.frames} frames, ratio {options.ratio}, {options.device}")
+    print(f"{options.films} films of {options.frames} frames, {options.model or options.size}, ratio {options.ratio}, "
+          f"{options.device}")
     print("| decoding alone s | model alone s | together, one question s | / the slower | five questions / one |")
     print("|---|---|---|---|---|")
     print(f"| {alone:.2f} | {model:.2f} | {one:.2f} | {one / max(alone, model):.2f} | {five / one:.2f} |")
