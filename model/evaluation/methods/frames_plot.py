@@ -67,8 +67,9 @@ def draw_frames_plot(points: Sequence[Point], title: str, path: Path) -> None:
         axes.errorbar(point.frames, 100 * point.accuracy, yerr=spread, fmt="o", capsize=3)
         axes.annotate(point.name, (point.frames, 100 * point.accuracy), xytext=(6, 6), textcoords="offset points")
     axes.set_xscale("log")
+    axes.margins(x=0.15)  # room for the names
     axes.set_xlabel("frames that fit")
-    axes.set_ylabel("% right, with 95 % interval")
+    axes.set_ylabel("% right, with 95 % interval" if any(one.low < one.high for one in points) else "% right")
     axes.set_title(title)
     axes.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
@@ -103,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m model.evaluation.methods.frames_plot", description=__doc__.split("\n\n")[0])
     parser.add_argument("--fit", type=Path, required=True, help="what benchmarks/frames_that_fit.py --json wrote")
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="results.json files")
-    parser.add_argument("--out", type=Path, required=True, help="an .svg or .png file")
+    parser.add_argument("--out", type=Path, required=True, help="an .svg, .png or .webp file")
     options = parser.parse_args(argv)
     try:
         fit, results = json.loads(options.fit.read_text()), [json.loads(path.read_text()) for path in options.results]
