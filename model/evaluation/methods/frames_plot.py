@@ -9,6 +9,7 @@ Exit codes: 0 done, 2 wrong call.
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 DONE, WRONG_CALL = 0, 2
+_NEAR_IN_FRAMES, _NEAR_IN_ACCURACY = 1.0, 0.05
+"""Points so near each other (natural logarithm; 0 to 1) that their names would meet."""
 
 
 class NoFigureError(Exception):
@@ -65,13 +68,24 @@ def draw_frames_plot(points: Sequence[Point], title: str, path: Path) -> None:
     for point in points:
         spread = [[100 * (point.accuracy - point.low)], [100 * (point.high - point.accuracy)]]
         axes.errorbar(point.frames, 100 * point.accuracy, yerr=spread, fmt="o", capsize=3)
-        axes.annotate(point.name, (point.frames, 100 * point.accuracy), xytext=(6, 6), textcoords="offset points")
+        above = -14 if _is_crowded(point, points) else 6
+        axes.annotate(point.name, (point.frames, 100 * point.accuracy), xytext=(0, above), ha="center",
+                      textcoords="offset points")
     axes.set_xscale("log")
+    axes.margins(x=0.15, y=0.1)  # room for the names
     axes.set_xlabel("frames that fit")
-    axes.set_ylabel("% right, with 95 % interval")
+    axes.set_ylabel("% right, with 95 % interval" if any(one.low < one.high for one in points) else "% right")
     axes.set_title(title)
     axes.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _is_crowded(point: Point, points: Sequence[Point]) -> bool:
+    """Whether the name of a point that is a little better, or as good and named first, stands above this one."""
+    return any(
+        abs(math.log(other.frames / point.frames)) < _NEAR_IN_FRAMES
+        and (0, other.name) < (other.accuracy - point.accuracy, point.name) < (_NEAR_IN_ACCURACY, "")
+        for other in points)
 
 
 def _accuracies(results: Mapping[str, Any]) -> Iterator[tuple[str, float, float, float]]:
@@ -103,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m model.evaluation.methods.frames_plot", description=__doc__.split("\n\n")[0])
     parser.add_argument("--fit", type=Path, required=True, help="what benchmarks/frames_that_fit.py --json wrote")
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="results.json files")
-    parser.add_argument("--out", type=Path, required=True, help="an .svg or .png file")
+    parser.add_argument("--out", type=Path, required=True, help="an .svg, .png or .webp file")
     options = parser.parse_args(argv)
     try:
         fit, results = json.loads(options.fit.read_text()), [json.loads(path.read_text()) for path in options.results]

@@ -1,8 +1,8 @@
 """How many frames fit into a given memory, for each way to look.
 
 What a frame costs is measured on a model of any size, for it is a count: rows of keys and values that stay, and visual
-tokens that must be held until the video ends. Bytes follow from the sizes of the model that is asked about. On a GPU
-the number is tried as well: a memory of so many frames is filled, one more pass is run, a question is asked.
+tokens that must be held until the video ends. Bytes follow from the sizes of the model that is asked about. The number
+can be tried as well: a memory of so many frames is filled, one more pass is run, a question is asked.
 
 V visual tokens of a frame, C size of a token.
 """
@@ -17,6 +17,7 @@ import torch
 
 from model import pass_size
 from model.configuration import VideoXLConfig
+from model.evaluation.methods.limited_memory import runs_within
 from model.evaluation.methods.method import VST, Method
 from model.evaluation.methods.watch import Looked, watch
 from model.memory import Memory
@@ -64,9 +65,11 @@ def frame_cost(model: VideoXLForConditionalGeneration, method: Method, frames: i
     return FrameCost(method, (more_rows - rows) / frames, (more_held - held) / frames)
 
 
-def frames_in(memory_bytes: float, fixed_bytes: float, cost: FrameCost, config: VideoXLConfig) -> int:
-    """Frames that fit behind what is there before the first (weights, workspace), at two bytes a number."""
-    return max(0, int((memory_bytes - fixed_bytes) // cost.bytes_of(config)))
+def frames_in(
+    memory_bytes: float, fixed_bytes: float, cost: FrameCost, config: VideoXLConfig, element_bytes: int = 2
+) -> int:
+    """Frames that fit behind what is there before the first (weights, workspace)."""
+    return max(0, int((memory_bytes - fixed_bytes) // cost.bytes_of(config, element_bytes)))
 
 
 def largest(fits: Callable[[int], bool], likely: int) -> int:
@@ -85,9 +88,20 @@ def largest(fits: Callable[[int], bool], likely: int) -> int:
     return low
 
 
-@torch.no_grad()
-def tried(model: VideoXLForConditionalGeneration, cost: FrameCost, frames: int) -> bool:
-    """Whether a device holds so many frames: fill, run one more pass, ask. Only a GPU says no and goes on."""
+def tried(model: VideoXLForConditionalGeneration, cost: FrameCost, frames: int, memory_bytes: int) -> bool:
+    """Whether so many frames fit: fill, run one more pass, ask.
+
+    Args:
+        model: on a CPU, one that has looked in this way already.
+        cost: of a frame.
+        frames: that are to fit.
+        memory_bytes: on a CPU, beside what this process has; a GPU has a limit of its own, set by the caller.
+
+    Raises:
+        TryError: it failed for another reason than a full memory of the CPU.
+    """
+    if model.device.type == "cpu":
+        return runs_within(memory_bytes, lambda: _fill_and_ask(model, cost, frames))
     try:
         _fill_and_ask(model, cost, frames)
     except torch.OutOfMemoryError:
@@ -98,6 +112,7 @@ def tried(model: VideoXLForConditionalGeneration, cost: FrameCost, frames: int) 
     return True
 
 
+@torch.no_grad()
 def _fill_and_ask(model: VideoXLForConditionalGeneration, cost: FrameCost, frames: int) -> int:
     """Returns the bytes that are kept and held."""
     config = model.config
@@ -147,5 +162,6 @@ def _look(model: VideoXLForConditionalGeneration, method: Method, frames: int) -
             most = max(most, len(alive))
             yield time_s, tokens_VC
 
-    memory = watch(model, method, list(counted()) if method.asks_first else counted(), _PREFIX, _QUESTION)
+    memory = watch(model, method, list(counted()) if method.asks_first else counted(), _PREFIX, _QUESTION,
+                   windows_per_pass=1)
     return memory.positions_used, most

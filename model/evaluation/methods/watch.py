@@ -51,6 +51,7 @@ def encoded(model: VideoXLForConditionalGeneration, frames: Iterable[Any]) -> It
 def watch(
     model: VideoXLForConditionalGeneration, method: Method, frames: Iterable[Looked],
     prefix_ids: Sequence[int] | None = None, question_ids: Sequence[int] | None = None,
+    windows_per_pass: int | None = None,
 ) -> Memory:
     """Look at a whole video.
 
@@ -60,6 +61,7 @@ def watch(
         frames: time in seconds and visual tokens [V, C] of one frame after another; see `encoded`.
         prefix_ids: ids of the text in front of the video; left out: the processor's usual prompt.
         question_ids: ids of the question, for a way that asks first.
+        windows_per_pass: tokens that go through the language model at once; left out: as many as suit the device.
 
     Returns:
         A closed memory. Its `vst_frames` say which frames a kept token stands for, its `times_s` when those were.
@@ -71,13 +73,14 @@ def watch(
     prefix = torch.tensor(model.processor.prefix_ids() if prefix_ids is None else prefix_ids)
     memory = Memory.begin(model, prefix, method.factor if method.name == VST else 1, method.positions)
     frames = iter(frames)
+    enough = model.config.window_tokens * pass_size.windows_per_pass(windows_per_pass, model.config, model.device)
     if method.name in (VST, ALL):
-        while chunk := list(islice(frames, max(1, _tokens_of_pass(model) // model.config.tokens_per_crop))):
+        while chunk := list(islice(frames, max(1, enough // model.config.tokens_per_crop))):
             times_s, tokens = zip(*chunk, strict=True)
             memory.extend_tokens(torch.cat(tokens), times_s=list(times_s))
     else:
         kept = _reduced(model, method, _noting(frames, memory.state.times_s), question_ids)
-        for many in _passes(kept, model):
+        for many in _passes(kept, enough):
             memory.extend_reduced(many.tokens_KC, many.frames)
     if memory.frames == 0:
         raise ValueError("zero frames were given: give at least one frame")
@@ -95,9 +98,8 @@ def _reduced(
     return reduce(frames, method.factor)
 
 
-def _passes(kept: Iterator[Kept], model: VideoXLForConditionalGeneration) -> Iterator[Kept]:
-    """The same tokens, in lots that keep the language model busy."""
-    enough = _tokens_of_pass(model)
+def _passes(kept: Iterator[Kept], enough: int) -> Iterator[Kept]:
+    """The same tokens, in lots of `enough` or a few more."""
     lot: list[Kept] = []
     for one in kept:
         lot.append(one)
@@ -106,10 +108,6 @@ def _passes(kept: Iterator[Kept], model: VideoXLForConditionalGeneration) -> Ite
             lot = []
     if lot:
         yield _joined(lot)
-
-
-def _tokens_of_pass(model: VideoXLForConditionalGeneration) -> int:
-    return model.config.window_tokens * pass_size.windows_per_pass(None, model.config, model.device)
 
 
 def _joined(lot: Sequence[Kept]) -> Kept:

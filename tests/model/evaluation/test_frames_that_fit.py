@@ -1,6 +1,9 @@
 """Frames that fit: counts by looking, held against what each way keeps; the search; the plot."""
 
 import json
+import runpy
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +24,22 @@ from model.evaluation.methods.frames_that_fit import (
     row_numbers,
     tried,
 )
+from model.evaluation.methods.limited_memory import TryError, runs_within
 from model.evaluation.methods.method import NAMES, Method
 from model.evaluation.methods.method_answerer import MethodAnswerer
 from model.evaluation.methods.watch import Looked
 from model.evaluation.question import Question
 from model.evaluation.viewing import VideoStretch
+
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "frames_that_fit.py"
+
+
+@pytest.fixture(scope="module")
+def folder(model, processor, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    model.save_pretrained(path)
+    processor.save_pretrained(path)
+    return path
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,7 +100,37 @@ def test_a_filled_memory_holds_what_was_counted_and_answers(model, name):
     cost = FrameCost(method, frame_cost(model, method, 48).rows, 1.0 if name == "merge-places" else 0.0)
     few, many = (_fill_and_ask(model, cost, frames) for frames in (100, 300))
     assert many - few == pytest.approx(200 * cost.bytes_of(model.config, element_bytes=4))
-    assert name != "vst" or tried(model, cost, 100)
+    assert name != "vst" or tried(model, cost, 100, 10**9)
+
+
+def test_only_a_full_memory_does_not_fit(capfd):
+    assert runs_within(300_000_000, lambda: bytearray(250_000_000))
+    assert not runs_within(300_000_000, lambda: bytearray(400_000_000))
+    assert runs_within(300_000_000, lambda: torch.empty(250_000_000, dtype=torch.int8))
+    assert not runs_within(300_000_000, lambda: torch.empty(400_000_000, dtype=torch.int8))
+    with pytest.raises(TryError, match="exit code 1"):
+        runs_within(300_000_000, lambda: torch.empty(2) @ torch.empty(3))
+    assert "RuntimeError" in capfd.readouterr().err
+
+
+def test_on_a_cpu_about_as_many_frames_fit_as_are_counted(folder, tmp_path):
+    """Less the workspace of a pass and the room left of the last block of rows."""
+    out = tmp_path / "frames.json"
+    options = ["--model", folder, "--memory-gb", "0.024", "--method", "all", "vst:16", "--json", out]
+    subprocess.run([sys.executable, BENCHMARK, *options], check=True)
+    every, compressed = json.loads(out.read_text())["ways"]
+    assert (every["counted"], compressed["counted"]) == (15_625, 250_000)
+    for way in (every, compressed):
+        assert 0.6 * way["counted"] < way["tried"] < way["counted"]
+    assert compressed["tried"] > 12 * every["tried"]
+
+
+def test_a_way_that_does_not_fit_the_model_is_refused_by_name(folder, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
+    monkeypatch.setattr(sys, "argv", ["frames_that_fit", "--model", str(folder), "--method", "all", "two-tokens:72"])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(BENCHMARK), run_name="__main__")
+    assert "two-tokens:72: of 4 tokens a frame, factor 72 leaves no two or more" in capsys.readouterr().err
 
 
 def test_points_are_ways_with_frames_and_an_accuracy(tmp_path, capsys):
