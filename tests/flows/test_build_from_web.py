@@ -160,7 +160,7 @@ def test_a_killed_fetch_is_gone_on_with(server: FetchServer, tmp_path: Path) -> 
 
 def _wait_for_part(folder: Path, run: subprocess.Popen) -> int:
     """How many bytes have arrived, once there are some."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         for part in folder.glob("out/.work/cache/partial/*/media.part"):
             if part.stat().st_size > 20_000:

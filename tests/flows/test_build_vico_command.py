@@ -227,7 +227,7 @@ def _last_words(process: subprocess.Popen) -> str:
 
 
 def _wait_for(out: Path, event: str, stage: str, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not any((line["event"], line["stage"]) == (event, stage) for line in journal(out)):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline

@@ -42,8 +42,7 @@ def test_the_page_is_read_from_the_shards(page: Page, server: Served, data_set: 
     expect(page.locator(".found")).to_have_text("1 question")
     page.get_by_role("link", name="Show me").first.click()
     expect(page.locator(".clips > li.here")).to_be_in_viewport()
-    page.wait_for_timeout(300)
-    assert page.evaluate("document.querySelector('.clips > li.here img').naturalWidth") > 0
+    page.wait_for_function("document.querySelector('.clips > li.here img').naturalWidth > 0")
 
 
 def test_a_reload_shows_what_a_build_has_made_since(tmp_path: Path) -> None:
