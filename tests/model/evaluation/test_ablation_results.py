@@ -6,11 +6,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from model.evaluation.ablation.cell_results import NoSuchFigureError
-from model.evaluation.ablation.grid import Cell, Grid
+from model.evaluation.ablation.cell_results import CellResult, NoSuchFigureError
+from model.evaluation.ablation.claims import judge
+from model.evaluation.ablation.grid import Cell, Claim, Grid
 from model.evaluation.ablation.grid_folders import GridFolders, benchmark_answers, film_answers
 from model.evaluation.ablation.read_grid import read_grid
 from model.evaluation.ablation.result_files import write_results
+from model.evaluation.accuracy import estimate, over_seeds
 from model.evaluation.answer_files import AnswerFiles
 from model.evaluation.answers import Answered
 from model.evaluation.task import AnswerRow
@@ -112,6 +114,17 @@ def test_claims_are_judged_question_by_question(folders: GridFolders) -> None:
     assert lines == [
         "| VICO is better | no | 37.5 | -85.0 to 160.0 |", "| 60 points behind at most | no | -37.5 | -160.0 to 85.0 |",
         "| at chance | no | 50.0 | -48.0 to 148.0 |", "| 1400 points | yes | 1510.0 | 1430.0 to 1590.0 |"]
+
+
+def test_exactly_as_many_as_claimed_is_enough_however_thirds_are_rounded() -> None:
+    cell = Cell(run="vico", task="order", ratio=16)
+    claim = Claim.model_validate({"says": "95 %", "kind": "at_least", "cell": cell.model_dump(), "margin": 0.95})
+    for right, holds in (((1113, 1127, 1180), True), ((1113, 1127, 1179), False)):
+        seeds = [{(f"{number // 4}", f"{number}"): float(number < of_seed) for number in range(1200)}
+                 for of_seed in right]
+        scores = over_seeds(seeds)
+        result = CellResult(cell, "", True, (), estimate(scores), None, None, "share", scores)
+        assert judge(claim, {cell: result})[0] == holds
 
 
 def test_plots_are_vectors_and_pictures(folders: GridFolders) -> None:
