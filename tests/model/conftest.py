@@ -1,5 +1,7 @@
 """Fixtures of the model's tests."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_models import byte_tokenizer, tiny_model
@@ -22,6 +24,15 @@ def fresh_model() -> VideoXLForConditionalGeneration:
 @pytest.fixture(scope="session")
 def processor(model) -> VideoXLProcessor:
     return VideoXLProcessor.for_model(model.config, byte_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def model_folder(model, processor, tmp_path_factory) -> Path:
+    """Both as `from_pretrained` reads them; not to be written to."""
+    path = tmp_path_factory.mktemp("model")
+    model.save_pretrained(path)
+    processor.save_pretrained(path)
+    return path
 
 
 @pytest.fixture(autouse=True, scope="session")

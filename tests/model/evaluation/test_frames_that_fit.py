@@ -34,14 +34,6 @@ from model.evaluation.viewing import VideoStretch
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "frames_that_fit.py"
 
 
-@pytest.fixture(scope="module")
-def folder(model, processor, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    model.save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_frame_costs_what_its_way_keeps(model, name):
     method = Method(name, 1 if name == "all" else 2)
@@ -113,10 +105,10 @@ def test_only_a_full_memory_does_not_fit(capfd):
     assert "RuntimeError" in capfd.readouterr().err
 
 
-def test_on_a_cpu_about_as_many_frames_fit_as_are_counted(folder, tmp_path):
+def test_on_a_cpu_about_as_many_frames_fit_as_are_counted(model_folder, tmp_path):
     """Less the workspace of a pass and the room left of the last block of rows."""
     out = tmp_path / "frames.json"
-    options = ["--model", folder, "--memory-gb", "0.024", "--method", "all", "vst:16", "--json", out]
+    options = ["--model", model_folder, "--memory-gb", "0.024", "--method", "all", "vst:16", "--json", out]
     subprocess.run([sys.executable, BENCHMARK, *options], check=True)
     every, compressed = json.loads(out.read_text())["ways"]
     assert (every["counted"], compressed["counted"]) == (15_625, 250_000)
@@ -125,9 +117,10 @@ def test_on_a_cpu_about_as_many_frames_fit_as_are_counted(folder, tmp_path):
     assert compressed["tried"] > 12 * every["tried"]
 
 
-def test_a_way_that_does_not_fit_the_model_is_refused_by_name(folder, monkeypatch, capsys):
+def test_a_way_that_does_not_fit_the_model_is_refused_by_name(model_folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(BENCHMARK.parent)
-    monkeypatch.setattr(sys, "argv", ["frames_that_fit", "--model", str(folder), "--method", "all", "two-tokens:72"])
+    arguments = ["--model", str(model_folder), "--method", "all", "two-tokens:72"]
+    monkeypatch.setattr(sys, "argv", ["frames_that_fit", *arguments])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(BENCHMARK), run_name="__main__")
     assert "two-tokens:72: of 4 tokens a frame, factor 72 leaves no two or more" in capsys.readouterr().err

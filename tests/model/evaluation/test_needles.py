@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tiny_models import TOKENS_PER_FRAME
@@ -53,6 +53,7 @@ def hay_of(frames: int) -> Hay:
     return Hay([(float(second), torch.full((TOKENS_PER_FRAME, 32), 0.01 * second)) for second in range(frames)])
 
 
+@settings(deadline=None)
 @given(length=st.integers(1, 60), depth=st.floats(0, 1), more=st.integers(0, 5))
 def test_a_needle_lies_at_its_depth_and_nothing_else_changes(length, depth, more):
     hay, needle_VC = hay_of(length + more), torch.full((TOKENS_PER_FRAME, 32), -1.0)
@@ -245,16 +246,8 @@ def test_a_map_is_the_mean_of_its_needles(tmp_path):
 # ---- The command
 
 
-@pytest.fixture(scope="module")
-def folder(model, processor, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("model")
-    model.save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
-
-
-def test_the_command_asks_once_and_draws_maps(folder, video, tmp_path, capsys):
-    arguments = ["--model", str(folder), "--hay", str(video), "--out", str(tmp_path), "--device", "cpu",
+def test_the_command_asks_once_and_draws_maps(model_folder, video, tmp_path, capsys):
+    arguments = ["--model", str(model_folder), "--hay", str(video), "--out", str(tmp_path), "--device", "cpu",
                  "--depths", "0.5", "--method", "vst:16", "pool-space:4:ntk"]
     assert main([*arguments, "--lengths", "5"]) == 0
     assert "vst:16" in capsys.readouterr().out
@@ -271,8 +264,9 @@ def test_the_command_asks_once_and_draws_maps(folder, video, tmp_path, capsys):
     assert "traffic light" in (tmp_path / TASK / "maps.html").read_text()
 
 
-def test_two_processes_share_a_grid(folder, video, tmp_path, capsys):
-    arguments = ["--model", str(folder), "--hay", str(video), "--device", "cpu", "--lengths", "4", "--depths", "0.5"]
+def test_two_processes_share_a_grid(model_folder, video, tmp_path, capsys):
+    arguments = ["--model", str(model_folder), "--hay", str(video), "--device", "cpu", "--lengths", "4",
+                 "--depths", "0.5"]
     assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
     for rank in (1, 0):
         assert main([*arguments, "--out", str(tmp_path / "two"), "--rank", str(rank), "--world", "2"]) == 0
@@ -296,17 +290,18 @@ def test_two_processes_share_a_grid(folder, video, tmp_path, capsys):
         (["--rank", "1"], "must be less than"),
     ],
 )
-def test_wrong_calls(folder, video, tmp_path, capsys, arguments, words):
-    usual = ["--model", str(folder), "--hay", str(video), "--out", str(tmp_path), "--device", "cpu", "--lengths", "4"]
+def test_wrong_calls(model_folder, video, tmp_path, capsys, arguments, words):
+    usual = ["--model", str(model_folder), "--hay", str(video), "--out", str(tmp_path), "--device", "cpu",
+             "--lengths", "4"]
     if arguments[0] == "--lengths":
         usual = usual[:-2]
     assert main([*usual, *arguments]) == 2
     assert words in capsys.readouterr().err
 
 
-def test_another_model_does_not_go_on_in_the_same_folder(folder, fresh_model, processor, video, tmp_path, capsys):
+def test_another_model_does_not_go_on_in_the_same_folder(model_folder, fresh_model, processor, video, tmp_path, capsys):
     usual = ["--hay", str(video), "--out", str(tmp_path / "out"), "--device", "cpu", "--lengths", "3", "--depths", "0"]
-    assert main(["--model", str(folder), *usual]) == 0
+    assert main(["--model", str(model_folder), *usual]) == 0
     with torch.no_grad():
         fresh_model.lm_head.weight += 1
     fresh_model.save_pretrained(tmp_path / "other")
@@ -328,12 +323,12 @@ def test_a_needle_is_its_picture_and_what_is_asked():
     assert replace(clock, name="other").digest == clock.digest  # the name stands beside it
 
 
-def test_a_needle_that_was_changed_does_not_go_on_in_the_same_folder(folder, video, tmp_path, capsys):
+def test_a_needle_that_was_changed_does_not_go_on_in_the_same_folder(model_folder, video, tmp_path, capsys):
     own = tmp_path / "needles"
     own.mkdir()
     Image.fromarray(drawn_needles()[2].picture).save(own / "dots.png")
     row = {"image": "dots.png", "question": "How many?", "answer": "five"}
-    arguments = ["--model", str(folder), "--hay", str(video), "--out", str(tmp_path / "out"), "--device", "cpu",
+    arguments = ["--model", str(model_folder), "--hay", str(video), "--out", str(tmp_path / "out"), "--device", "cpu",
                  "--lengths", "3", "--depths", "0", "--needles"]
     (own / "needles.json").write_text(json.dumps([row]))
     assert main([*arguments, str(own)]) == 0
@@ -351,7 +346,7 @@ def test_a_needle_is_encoded_like_a_frame(asked_model):
     assert torch.equal(needle_tokens(asked_model, needle), expected)
 
 
-def test_miniature_hay_and_needles(folder, tmp_path):
+def test_miniature_hay_and_needles(model_folder, tmp_path):
     """The stills show the colours of their answers, the hay shows none of the shapes; asked in one way, for want of
     options.
     """
@@ -368,8 +363,9 @@ def test_miniature_hay_and_needles(folder, tmp_path):
         rgb = COLOURS[needle.answer.lower().strip(".")]
         assert _share_of(needle.picture, rgb) > 0.02
         assert max(_share_of(picture, rgb) for picture in hay) < 0.01
-    arguments = ["--model", str(folder), "--hay", str(tmp_path / "hay.mp4"), "--needles", str(tmp_path / "needles"),
-                 "--out", str(tmp_path / "out"), "--device", "cpu", "--lengths", "9", "--depths", "0.5"]
+    arguments = ["--model", str(model_folder), "--hay", str(tmp_path / "hay.mp4"),
+                 "--needles", str(tmp_path / "needles"), "--out", str(tmp_path / "out"),
+                 "--device", "cpu", "--lengths", "9", "--depths", "0.5"]
     assert main(arguments) == 0
     results = json.loads((tmp_path / "out" / TASK / "results.json").read_text())
     assert [(one["scoring"], len(one["cells"])) for one in results["maps"]] == [("forced", 1)]
