@@ -128,7 +128,7 @@ def _train(
     found = checkpoint_to_resume(run, settings)
     folder, position = found or (None, Position(0, []))
     model = prepared_model(choices, processor, ranks, folder)
-    optimiser = make_optimiser(model, choices.weight_decay)
+    optimiser = make_optimiser(model, choices.weight_decay, choices.beta2)
     if folder is not None:
         restore_optimiser(folder, model, optimiser)
         loader.load_state_dict(state_of_rank(position.loader, ranks.rank, ranks.size))

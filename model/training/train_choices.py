@@ -58,6 +58,8 @@ class TrainChoices(BaseModel):
         ge=0, le=1, description="what is left of it at the end of the cosine; 1: it stays")] = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of the steps in which it rises")] = 0.03
     weight_decay: Annotated[float, Field(ge=0, description="of matrices, as AdamW has it")] = 0.0
+    beta2: Annotated[float, Field(
+        ge=0, lt=1, description="how slowly AdamW forgets squared gradients; 0.95 suits short runs")] = 0.999
     clip_norm: Annotated[float, Field(gt=0, description="longest gradient")] = 1.0
     epochs: Annotated[float, Field(gt=0, description="how often each sample is seen")] = 1.0
     steps: Annotated[int | None, Field(ge=1, description="so many steps in place of --epochs")] = None
