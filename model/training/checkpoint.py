@@ -27,7 +27,7 @@ from model.training.lora import adapters_of, is_adapter, plain_name
 from model.training.ranks import Ranks
 from model.training.sharding import spread_like, whole
 from model.training.tensor_files import TensorFiles, stored_tensors
-from model.training.train_choices import NOT_OF_THE_RUN
+from model.training.train_choices import NOT_OF_THE_RUN, TrainChoices
 
 OPTIMISER, ADAPTERS = "optimizer", "adapters"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -117,6 +117,8 @@ def _write(folder: Path, gather: Any, model: VideoXLForConditionalGeneration, pr
 def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Position] | None:
     """The newest whole checkpoint of a run, or None where there is none.
 
+    A choice that the release which wrote it did not know had, for that release, what is now its default.
+
     Raises:
         OtherRunError: it was made with other settings; lists them.
     """
@@ -124,7 +126,8 @@ def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Pos
     if found is None:
         return None
     folder, state = found
-    before = {name: value for name, value in state["settings"].items() if name not in NOT_OF_THE_RUN}
+    stored = {name: value for name, value in state["settings"].items() if name not in NOT_OF_THE_RUN}
+    before = {name: field.default for name, field in TrainChoices.model_fields.items() if name in settings} | stored
     unlike = [f"{name}: {before.get(name)!r} there, {settings.get(name)!r} here"
               for name in sorted(before.keys() | settings.keys()) if before.get(name) != settings.get(name)]
     if unlike:

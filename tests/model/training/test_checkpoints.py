@@ -115,6 +115,13 @@ def test_a_run_with_other_settings_is_refused_and_told_where(trained, processor,
         checkpoint_to_resume(tmp_path, {**SETTINGS, "lr": 1e-2})
 
 
+def test_a_choice_that_an_older_release_did_not_know_had_its_default(trained, processor, tmp_path):
+    save(tmp_path, trained, processor, 1)
+    assert checkpoint_to_resume(tmp_path, {**SETTINGS, "beta2": 0.999})[1].step == 1
+    with pytest.raises(OtherRunError, match=r"beta2: 0\.999 there, 0\.95 here"):
+        checkpoint_to_resume(tmp_path, {**SETTINGS, "beta2": 0.95})
+
+
 def test_rows_of_a_pass_may_change_in_runs_that_noted_them_too(trained, processor, tmp_path):
     position = Position(1, [{"next": 1}])
     save_checkpoint(tmp_path, *trained, processor, position, {**SETTINGS, "rows": 2}, ALONE, 2)
