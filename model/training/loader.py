@@ -92,7 +92,7 @@ class TrainingLoader:
         self._samples: SampleTable = _capped(table, self._counts, mixture)
         self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
-        self._chunks = _chunks(self._rows, self._samples, self._frames)
+        self._chunks = _chunks(self._rows, self._samples, self._frames, settings.streams)
         source_of_row = self._samples.source[self._rows.first_samples]
         self._rows_of_source = [np.flatnonzero(source_of_row == number) for number in range(len(mixture.sources))]
         self._epoch, self._batch = 0, 0
@@ -110,7 +110,7 @@ class TrainingLoader:
         self._check_complete()
         reader = RowReader(
             self._rows, self._samples, self._frames, self._mixture.sources, self._processor, self._settings,
-            groups_kept=self._streams_met + _SPARE_GROUPS)
+            groups_kept=self._groups_met + _SPARE_GROUPS)
         # With a generator of its own it takes no number from torch's, which the training may use.
         loader = DataLoader(
             reader, batch_size=None, sampler=_Jobs(self), num_workers=self._workers, collate_fn=_as_it_is,
@@ -192,9 +192,15 @@ class TrainingLoader:
         return self._settings.rows * self._world_size
 
     @property
-    def _streams_met(self) -> int:
-        """Streams from which the rows of this rank come."""
+    def _groups_met(self) -> int:
+        """Row groups from which the rows of this rank come at a time."""
+        if self._is_one_chunk:
+            return self._settings.streams
         return self._settings.streams // math.gcd(self._settings.streams, self._world_size)
+
+    @property
+    def _is_one_chunk(self) -> bool:
+        return not self._chunks.any()
 
     def _step(self, read: ReadBatch) -> None:
         """Note that a batch is handed out."""
@@ -230,7 +236,7 @@ class TrainingLoader:
         mixture = self._mixture.model_dump(mode="json", exclude={"shards": True, "sources": {"__all__": {"shards"}}})
         settings = {name: value for name, value in asdict(self._settings).items() if name not in _NOT_OF_THE_ORDER}
         settings["smallest_ratio"] = self._settings.smallest_ratio
-        said = [mixture, settings, self._global_rows, self._seed, self._samples.digest]
+        said = [mixture, settings, self._global_rows, self._seed, self._samples.digest, self._is_one_chunk]
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
         return digest.hexdigest()[:32]
@@ -312,12 +318,18 @@ def _capped(table: SampleTable, counts: list[SourceCounts], mixture: Mixture) ->
     return table.keep(keep)
 
 
-def _chunks(rows: Rows, samples: SampleTable, frames: FrameTable) -> np.ndarray:
-    """int64 [R]: the row group that each row is read from first: one of frames, or of samples without media."""
+def _chunks(rows: Rows, samples: SampleTable, frames: FrameTable, streams: int) -> np.ndarray:
+    """int64 [R]: the row group that each row is read from first: one of frames, or of samples without media.
+
+    All 0 where no more groups are read than may be open: rows then come in a plain random order, and the share of a
+    source with few groups is the same from the beginning of an epoch to its end.
+    """
     firsts = rows.first_samples
     first_frame = samples.first_frame[firsts]
     of_frames = np.searchsorted(frames.group_start, first_frame, side="right") - 1
-    return np.where(first_frame >= 0, of_frames, len(frames.group_file) + samples.group[firsts])
+    groups = np.where(first_frame >= 0, of_frames, len(frames.group_file) + samples.group[firsts])
+    fit_all = max(len(np.unique(groups)), len(np.unique(samples.group[rows.samples]))) <= streams
+    return np.zeros_like(groups) if fit_all else groups
 
 
 def _too_much(count: int, allowed: float, settings: LoaderSettings, examples: list[str]) -> str:

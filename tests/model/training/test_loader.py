@@ -348,6 +348,21 @@ def test_an_epoch_is_a_permutation(rows: int, chunks: int, streams: int, epoch: 
     assert sorted(order.tolist()) == list(range(rows))
 
 
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_source_has_the_same_share_all_through_an_epoch(tmp_path: Path, world_size: int) -> None:
+    """One row group each of 100 and 300 rows: three streams would be done with the first source before the end."""
+    shards = [str(write_data_set(tmp_path / name, [
+        sample(f"{name}{number}", [], f"Is {number} odd?", "Perhaps.") for number in range(count)], []))
+        for name, count in (("few", 100), ("many", 300))]
+    ranks = [loader(shards, rank, world_size, rows=20 // world_size) for rank in range(world_size)]
+    batches = [[seen([batch]) for batch in islice(one, 20)] for one in ranks]
+    for quarter in range(4):
+        ids = [name for of_rank in batches for batch in of_rank[5 * quarter:5 * quarter + 5] for name in batch]
+        few = sum(name.startswith("few") for name in ids)
+        assert len(ids) == 100
+        assert 12 <= few <= 38, (quarter, few)  # four standard deviations around 25
+
+
 @given(rows=st.integers(1, 40), weight=st.floats(0.05, 3), epochs=st.integers(1, 6))
 def test_no_row_is_seen_twice_more_than_another(rows: int, weight: float, epochs: int) -> None:
     taken = Counter()
