@@ -227,7 +227,7 @@ def flags_of_our_commands() -> set[str]:
     flags = {"--help"}
     for folder in ("benchmarks", "model", "pipeline"):
         for path in (ROOT / folder).rglob("*.py"):
-            flags |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', path.read_text(encoding="utf-8")))
+            flags |= set(re.findall(r'add_argument\(\s*"(--[a-z][a-z0-9-]*)"', path.read_text(encoding="utf-8")))
     return flags.union(*map(flags_of, OUR_COMMANDS))
 
 
@@ -253,4 +253,4 @@ def flags_named_on(page: Path) -> Iterator[tuple[int, str]]:
             fenced = not fenced
         elif not fenced:
             for code in re.findall(r"`([^`]+)`", line):
-                yield from ((number, flag) for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", code))
+                yield from ((number, flag) for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", code))
