@@ -236,7 +236,9 @@ class TrainingLoader:
         mixture = self._mixture.model_dump(mode="json", exclude={"shards": True, "sources": {"__all__": {"shards"}}})
         settings = {name: value for name, value in asdict(self._settings).items() if name not in _NOT_OF_THE_ORDER}
         settings["smallest_ratio"] = self._settings.smallest_ratio
-        said = [mixture, settings, self._global_rows, self._seed, self._samples.digest, self._is_one_chunk]
+        said = [mixture, settings, self._global_rows, self._seed, self._samples.digest]
+        if self._is_one_chunk:  # older releases put such rows in another order; states about more data stay good
+            said.append("one chunk")
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         digest.update(self._rows.samples.tobytes() + self._rows.begin.tobytes())
         return digest.hexdigest()[:32]
