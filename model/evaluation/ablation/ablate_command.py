@@ -102,7 +102,8 @@ def _work(folders: GridFolders, choices: AblateChoices) -> int:
 
 
 def _print_tables(out: Path) -> None:
-    print((out / "table.md").read_text(encoding="utf-8"), (out / "claims.md").read_text(encoding="utf-8"), sep="\n")
+    tables = [(out / name).read_text(encoding="utf-8") for name in ("table.md", "claims.md", "kinds.md")]
+    print("\n".join(filter(None, tables)))
 
 
 def _complain(message: str, code: int) -> int:

@@ -6,7 +6,7 @@
     OUT/given/{run}/           answers/ of a model that was there
     .../answers/{task}-{way}.jsonl           of a task about films
     .../answers/{task}-{way}/{benchmark}/    of a benchmark: what evaluate-video-xl writes
-    OUT/table.md, claims.md, results.json, results.parquet, accuracy.svg, loss.svg (and .png)
+    OUT/table.md, claims.md, kinds.md, results.json, results.parquet, accuracy.svg, loss.svg (and .png)
 """
 
 from collections.abc import Mapping, Sequence

@@ -18,6 +18,7 @@ from model.evaluation.ablation.claims import claims_table
 from model.evaluation.ablation.gates import gate_rows
 from model.evaluation.ablation.grid import Grid
 from model.evaluation.ablation.grid_folders import GridFolders
+from model.evaluation.ablation.kinds_table import kinds_table
 from model.evaluation.methods.method import ALL
 
 RESULTS = pa.schema([
@@ -30,8 +31,8 @@ RESULTS = pa.schema([
 
 
 def write_results(folders: GridFolders) -> None:
-    """Write grid.yaml (the grid with what it took from its base), table.md, claims.md, results.json, results.parquet,
-    and the plots where matplotlib is installed.
+    """Write grid.yaml (the grid with what it took from its base), table.md, claims.md, kinds.md, results.json,
+    results.parquet, and the plots where matplotlib is installed.
 
     Raises:
         FileNotFoundError, NoSuchFigureError: see `cell_results`.
@@ -44,6 +45,7 @@ def write_results(folders: GridFolders) -> None:
     (out / "table.md").write_text(table_of(grid, results), encoding="utf-8")
     claims = claims_table(grid.claims, results) + "".join(gate_rows(folders))
     (out / "claims.md").write_text(claims, encoding="utf-8")
+    (out / "kinds.md").write_text(kinds_table(folders), encoding="utf-8")
     (out / "results.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     pq.write_table(pa.Table.from_pylist(rows, RESULTS), out / "results.parquet")
     try:

@@ -10,6 +10,7 @@ from model.evaluation.ablation.cell_results import CellResult, NoSuchFigureError
 from model.evaluation.ablation.claims import judge
 from model.evaluation.ablation.grid import Cell, Claim, Grid
 from model.evaluation.ablation.grid_folders import GridFolders, benchmark_answers, film_answers
+from model.evaluation.ablation.kinds_table import kinds_table
 from model.evaluation.ablation.read_grid import read_grid
 from model.evaluation.ablation.result_files import write_results
 from model.evaluation.accuracy import estimate, over_seeds
@@ -37,13 +38,15 @@ GRID = {
     "published": [{"run": "vico", "task": "mme", "ratio": 16, "value": 1510.2}], "published_in": "a note"}
 
 
-def write_films(run: Path, cell: Cell, right: dict[tuple[str, str], bool]) -> None:
-    """Answers about films: right or not, by video and question."""
-    file = film_answers(run, cell)
-    file.parent.mkdir(parents=True)
+def write_films(
+    run: Path, cell: Cell, right: dict[tuple[str, str], bool], kinds: dict[str, tuple[str, float]] | None = None
+) -> None:
+    """Answers about films: right or not, by video and question; kinds with their chance, by question."""
+    file, kinds = film_answers(run, cell), kinds or {}
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(
-        json.dumps(Answered(video, name, "order_events", is_right, is_right, 0.25).row()) + "\n"
-        for (video, name), is_right in right.items()))
+        json.dumps(Answered(video, name, kind, is_right, is_right, chance).row()) + "\n"
+        for (video, name), is_right in right.items() for kind, chance in [kinds.get(name, ("order_events", 0.25))]))
 
 
 def write_benchmark(run: Path, cell: Cell, figures: list[dict]) -> None:
@@ -125,6 +128,22 @@ def test_exactly_as_many_as_claimed_is_enough_however_thirds_are_rounded() -> No
         scores = over_seeds(seeds)
         result = CellResult(cell, "", True, (), estimate(scores), None, None, "share", scores)
         assert judge(claim, {cell: result})[0] == holds
+
+
+def test_right_answers_are_counted_by_kind(folders: GridFolders) -> None:
+    """Seed 0 has two of three storylines and no pick right, seed 1 all three and the pick."""
+    write_results(folders)
+    assert (folders.out / "kinds.md").read_text() == ""
+    task = FILMS | {"kinds": ["storyline", "first_or_last"]}
+    grid = {key: value for key, value in GRID.items() if key not in ("claims", "published")} | {
+        "tasks": {"order": task}, "cells": [{"run": "vico", "task": "order", "ratio": 16}]}
+    kinds = dict.fromkeys("123", ("storyline", 0.25)) | {"4": ("first_or_last", 0.4)}
+    for seed, answers in ((0, "1010"), (1, "1111")):
+        right = {("a", name): one == "1" for name, one in zip("1234", answers, strict=True)}
+        write_films(folders.run(seed, "vico"), Cell(run="vico", task="order", ratio=16), right, kinds)
+    assert kinds_table(GridFolders(Grid.model_validate(grid), folders.out)).splitlines() == [
+        "| order | looks by | ratio | first_or_last, 1 asked | storyline, 3 asked |", "| --- | --- | --- | --- | --- |",
+        "| vico | vst | 16 | 50.0 (0.0 100.0) | 83.3 (66.7 100.0) |", "| chance |  |  | 40.0 | 25.0 |"]
 
 
 def test_plots_are_vectors_and_pictures(folders: GridFolders) -> None:
