@@ -42,7 +42,6 @@ class GridRun:
         data = [Work((name,), partial(self._films, name)) for name in self._grid.films]
         self._all([*data, Work(("stills",), self._stills)] if self._grid.stills else data)
         runs = [name for level in self._grid.levels() for name in level]
-        # One seed after the other: whoever looks early sees a whole table of the first ones.
         self._all([Work((seed, name), partial(self._run, seed, name), self._before(seed, name))
                    for seed in (None, *self._grid.seeds) for name in runs if seed in self._grid.seeds_of(name)])
 

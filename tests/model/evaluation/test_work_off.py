@@ -32,6 +32,13 @@ def test_everything_is_done_once_after_what_it_needs_and_never_too_much_at_a_tim
     assert max(most, default=0) <= jobs
 
 
+def test_what_most_waits_for_begins_first_whatever_the_order() -> None:
+    begun = []
+    chains = {"a": None, "a1": "a", "b": None, "b1": "b", "b2": "b1", "b3": "b1", "c": None}
+    work_off([Work(name, lambda name=name: begun.append(name), need) for name, need in chains.items()], 1, lambda: None)
+    assert begun == ["b", "b1", "a", "a1", "b2", "b3", "c"]
+
+
 def test_one_begins_while_others_of_its_level_still_run() -> None:
     second_is_done, seen = Event(), []
     work_off([Work("slow", lambda: seen.append(second_is_done.wait(20))), Work("quick", lambda: None),
