@@ -21,8 +21,6 @@ class Films(BaseModel, extra="forbid", frozen=True):
     count: Annotated[int, Field(ge=1)]
     seconds: Annotated[int, Field(ge=16)]
     open_share: Annotated[float, Field(ge=0, le=1, description="see `build-vico --open-share`")] = 0.25
-    apart: Annotated[bool, Field(description="no clip looks like an earlier one; else a fourth are left out as "
-                                             "`scene_returns`")] = False
 
     @property
     def seeds(self) -> range:
