@@ -11,13 +11,16 @@ once only: these can be asked for whatever the stretch. Events are as dense in a
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from itertools import permutations
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, permutations
 from pathlib import Path
 from random import Random
 
+import numpy as np
 from PIL import Image
 
+from pipeline.picture_hash import ALIKE_BITS, bit_distances, picture_hash
 from pipeline.sample_videos import (
     Event,
     Scene,
@@ -42,6 +45,9 @@ BACKGROUNDS = ("a {} and {} gradient", "a {} sky above {} mountains", "{} waves 
 LONGEST_FILM_S = 160
 """There are eighty looks, of which none comes twice in a film; more than half of them are hard to place."""
 _ONCE_IN_A_FILM = 5
+_TRIES = 30
+_SPARE_BITS = 2
+"""Coding changes a picture's hash by as much."""
 Look = tuple[str, str]
 """Colour and shape."""
 
@@ -56,22 +62,26 @@ LOOKS: dict[str, Look] = {told((colour, shape)): (colour, shape) for colour in C
 """Which look each sentence speaks of."""
 
 
-def film_script(seed: int, seconds: int) -> Script:
+def film_script(seed: int, seconds: int, apart: bool = False) -> Script:
     """The script of one film.
 
     Args:
         seed: the same seed gives the same film.
         seconds: a whole number of clips, at most `LONGEST_FILM_S`.
+        apart: no clip looks like an earlier one, as far as `_TRIES` drawings of each find one that does not.
     """
     rng = Random(seed)
     clips = seconds // CLIP_S
     while (looks := _looks_of_clips(clips, rng)) is None:
         pass
-    scenes, events = [], []
+    scenes, events, shown = [], [], np.empty(0, dtype=np.int64)
     for clip, look in enumerate(looks):
-        start_s = float(clip * CLIP_S)
-        scenes.append(_scene(start_s, start_s + CLIP_S, look, rng))
-        events.append(_event(start_s + rng.randint(0, CLIP_S - EVENT_S), look, rng))
+        scene, event = _clip(clip * CLIP_S, look, rng)
+        if apart:
+            scene, event, hashes = _unlike(shown, scene, event, rng)
+            shown = np.concatenate([shown, hashes])
+        scenes.append(scene)
+        events.append(event)
     return Script(float(seconds), SIDE, SIDE, FPS, tuple(scenes), tuple(events))
 
 
@@ -113,6 +123,36 @@ def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look]
     return None
 
 
+def _clip(start_s: float, look: Look, rng: Random) -> tuple[Scene, Event]:
+    scene = _scene(float(start_s), float(start_s + CLIP_S), look, rng)
+    return scene, _event(float(start_s + rng.randint(0, CLIP_S - EVENT_S)), look, rng)
+
+
+def _unlike(shown: np.ndarray, scene: Scene, event: Event, rng: Random) -> tuple[Scene, Event, np.ndarray]:
+    """A clip of the same look as the one given, drawn anew until no picture of it is like one in `shown`.
+
+    Args:
+        shown: hashes of the pictures before, int64 [pictures].
+
+    Returns:
+        Scene and event, those of the last try if none will do, and the hashes of their pictures.
+    """
+    for _ in range(_TRIES):
+        if all((bit_distances(np.array([picture]), shown) > ALIKE_BITS + _SPARE_BITS).all()
+               for picture in _hashes(scene, event)):
+            break
+        scene, event = _clip(scene.start_s, LOOKS[event.text], rng)
+    return scene, event, np.array(list(_hashes(scene, event)), dtype=np.int64)
+
+
+def _hashes(scene: Scene, event: Event) -> Iterator[int]:
+    """The hashes of what a clip shows, one for all frames that stand."""
+    from_zero = replace(event, start_s=event.start_s - scene.start_s, end_s=event.end_s - scene.start_s)
+    clip = Script(float(CLIP_S), SIDE, SIDE, FPS, (replace(scene, start_s=0.0, end_s=float(CLIP_S)),), (from_zero,))
+    for _, same in groupby(draw(clip), key=np.ndarray.tobytes):
+        yield picture_hash(np.asarray(Image.fromarray(next(same)).convert("L")))
+
+
 def _scene(start_s: float, end_s: float, look: Look | None, rng: Random) -> Scene:
     pairs = [pair for pair in backdrop_pairs() if look is None or stands_out(look[0], pair)]
     pattern, pair = rng.choice(BACKGROUNDS), rng.choice(pairs)
@@ -125,25 +165,25 @@ def _event(start_s: float, look: Look, rng: Random) -> Event:
     return Event(start_s, start_s + EVENT_S, told(look), subject, rng.choice(ACTIONS))
 
 
-def write_films(folder: Path, seeds: Sequence[int], seconds: int) -> Path:
+def write_films(folder: Path, seeds: Sequence[int], seconds: int, apart: bool) -> Path:
     """Write a film for each seed under `folder`/films; what is there already stays.
 
     Returns:
         The caption file: the events of all films.
     """
-    films, lines = folder / "films", []
+    films, said = folder / "films", folder / "said"
     films.mkdir(parents=True, exist_ok=True)
+    said.mkdir(exist_ok=True)
     for seed in seeds:
-        script, film = film_script(seed, seconds), films / f"{seed:08d}.mp4"
+        film = films / f"{seed:08d}.mp4"
         if not film.is_file():
-            partial = films / f".{film.name}.partial.mp4"
+            script, partial = film_script(seed, seconds, apart), films / f".{film.name}.partial.mp4"
+            write_captions(script, said / f"{seed:08d}.jsonl", film.name)
             write_video(script, partial)
             partial.rename(film)
-        said = folder / "said.jsonl"
-        write_captions(script, said, film.name)
-        lines += [line for line in said.read_text().splitlines() if json.loads(line)["kind"] == "event"]
+    lines = [line for seed in seeds for line in (said / f"{seed:08d}.jsonl").read_text().splitlines()]
     captions = folder / "captions.jsonl"
-    captions.write_text("\n".join(lines) + "\n")
+    captions.write_text("\n".join(line for line in lines if json.loads(line)["kind"] == "event") + "\n")
     return captions
 
 

@@ -19,24 +19,21 @@ def stills_are_there(folders: GridFolders) -> bool:
 
 
 def make_films(folders: GridFolders, commands: OwnCommands, name: str, films: Films) -> None:
-    """Draw a data set of films and make samples of it; what is there stays.
-
-    VICO also asks about stretches that are one clip shorter, for more questions.
-    """
+    """Draw a data set of films and make samples of it; what is there stays."""
     folder, (vico, moments), span_seconds = folders.films(name), folders.sets_of_films(name), folders.grid.span_seconds
     note_made_of(folder / "made.json", {**films.model_dump(), "span_seconds": span_seconds})
+    spans = [span_seconds - CLIP_S, span_seconds] if films.shorter_spans else [span_seconds]
     if not (vico / "manifest.json").is_file():
         for seed in films.seeds:
             commands.go_on()
-            write_films(folder, [seed], films.seconds)
-        captions = write_films(folder, films.seeds, films.seconds)  # those of all films, which are there now
+            write_films(folder, [seed], films.seconds, films.apart)
+        captions = write_films(folder, films.seeds, films.seconds, films.apart)  # of all, which are there now
         commands.run(
             folder / "build.log", "build-vico", folder / "films", "--out", vico,
             "--captioner", "file", "--captions", captions, "--clip-seconds", str(CLIP_S),
             "--min-last-clip-seconds", str(CLIP_S), "--frame-side", "32", "--caption-frame-side", "64",
-            "--caption-frames", "1", "--spans-minutes", str((span_seconds - CLIP_S) / 60),
-            "--spans-minutes", str(span_seconds / 60), "--buckets", "2",
-            "--open-share", str(films.open_share), "--twin-share", "1",
+            "--caption-frames", "1", *(word for span in spans for word in ("--spans-minutes", str(span / 60))),
+            "--buckets", "2", "--open-share", str(films.open_share), "--twin-share", str(films.twin_share),
             "--test-share", "0" if name == "train" else "1", "--decode-threads", "1")
     write_single_moments(vico, moments, span_seconds, films.open_share)
 

@@ -20,7 +20,10 @@ class Films(BaseModel, extra="forbid", frozen=True):
     first_seed: Annotated[int, Field(ge=0, description="seeds of data sets must not overlap")]
     count: Annotated[int, Field(ge=1)]
     seconds: Annotated[int, Field(ge=16)]
+    apart: Annotated[bool, Field(description="no clip looks like an earlier one of its film")] = False
+    shorter_spans: Annotated[bool, Field(description="VICO also asks about stretches that are one clip shorter")] = True
     open_share: Annotated[float, Field(ge=0, le=1, description="see `build-vico --open-share`")] = 0.25
+    twin_share: Annotated[float, Field(ge=0, le=1, description="see `build-vico --twin-share`")] = 1
 
     @property
     def seeds(self) -> range:

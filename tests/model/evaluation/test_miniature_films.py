@@ -3,13 +3,16 @@
 import itertools
 from collections import Counter
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.evaluation.miniature_films import BLOCK_CLIPS, CLIP_S, LOOKS, empty_film_script, film_script
-from pipeline.sample_videos import COLOURS, draw
+from model.evaluation.miniature_films import BLOCK_CLIPS, CLIP_S, FPS, LOOKS, empty_film_script, film_script
+from pipeline.picture_hash import ALIKE_BITS, bit_distances, picture_hash
+from pipeline.sample_videos import COLOURS, draw, write_video
+from pipeline.small_pictures import LOOK_WIDTH, small_yuv
 
 SEEDS = st.integers(0, 2**31)
 
@@ -56,3 +59,22 @@ def test_the_same_seed_gives_the_same_film():
 def test_a_film_of_backgrounds_alone_has_any_length():
     script = empty_film_script(3, 512)
     assert (script.events, len(script.scenes), script.scenes[-1].end_s) == ((), 512 // CLIP_S, 512)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_clips_drawn_apart_return_less_often(seed, tmp_path):
+    returning = {}
+    for apart in (False, True):
+        film = tmp_path / f"{apart}.mp4"
+        write_video(film_script(seed, 128, apart), film)
+        returning[apart] = clips_seen_again(film)
+    assert returning[True] <= returning[False] / 2
+
+
+def clips_seen_again(film):
+    """Of how many clips a second or more comes again in other clips, as `build-vico` sees them."""
+    with av.open(film) as container:
+        hashes = [picture_hash(small_yuv(frame, LOOK_WIDTH)[..., 0]) for frame in container.decode(video=0)]
+    clips = np.array(hashes, dtype=np.int64).reshape(-1, CLIP_S * FPS)
+    alike = (bit_distances(clip, np.delete(clips, at, axis=0).ravel()) <= ALIKE_BITS for at, clip in enumerate(clips))
+    return sum(int(pictures.any(axis=1).sum()) >= FPS for pictures in alike)
