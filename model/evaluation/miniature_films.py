@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby, permutations
 from pathlib import Path
 from random import Random
@@ -76,7 +75,7 @@ def film_script(seed: int, seconds: int, apart: bool = False) -> Script:
         pass
     scenes, events, shown = [], [], np.empty(0, dtype=np.int64)
     for clip, look in enumerate(looks):
-        scene, event = _clip(clip * CLIP_S, look, rng)
+        scene, event = _clip(float(clip * CLIP_S), look, rng)
         if apart:
             scene, event, hashes = _unlike(shown, scene, event, rng)
             shown = np.concatenate([shown, hashes])
@@ -124,8 +123,8 @@ def _coloured(shapes: Sequence[str], used: set[Look], rng: Random) -> list[Look]
 
 
 def _clip(start_s: float, look: Look, rng: Random) -> tuple[Scene, Event]:
-    scene = _scene(float(start_s), float(start_s + CLIP_S), look, rng)
-    return scene, _event(float(start_s + rng.randint(0, CLIP_S - EVENT_S)), look, rng)
+    scene = _scene(start_s, start_s + CLIP_S, look, rng)
+    return scene, _event(start_s + rng.randint(0, CLIP_S - EVENT_S), look, rng)
 
 
 def _unlike(shown: np.ndarray, scene: Scene, event: Event, rng: Random) -> tuple[Scene, Event, np.ndarray]:
@@ -147,8 +146,7 @@ def _unlike(shown: np.ndarray, scene: Scene, event: Event, rng: Random) -> tuple
 
 def _hashes(scene: Scene, event: Event) -> Iterator[int]:
     """The hashes of what a clip shows, one for all frames that stand."""
-    from_zero = replace(event, start_s=event.start_s - scene.start_s, end_s=event.end_s - scene.start_s)
-    clip = Script(float(CLIP_S), SIDE, SIDE, FPS, (replace(scene, start_s=0.0, end_s=float(CLIP_S)),), (from_zero,))
+    clip = Script(float(CLIP_S), SIDE, SIDE, FPS, (scene,), (event,))
     for _, same in groupby(draw(clip), key=np.ndarray.tobytes):
         yield picture_hash(np.asarray(Image.fromarray(next(same)).convert("L")))
 

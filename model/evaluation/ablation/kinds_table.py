@@ -1,7 +1,7 @@
 """Right answers to each kind of question, where a task about generated films asks several kinds.
 
 A row is a run and a way to look, a column a kind with the number of its questions. A number is the mean of all seeds
-in per cent, then each seed.
+in per cent, then each seed where there are several.
 """
 
 from collections import defaultdict
@@ -52,4 +52,5 @@ def _looked(cell: Cell) -> list[str]:
 
 def _number(of_seeds: Sequence[Mapping[str, list[Answered]]], kind: str) -> str:
     shares = [100 * sum(one.right for one in seed[kind]) / len(seed[kind]) for seed in of_seeds]
-    return f"{sum(shares) / len(shares):.1f} ({' '.join(f'{share:.1f}' for share in shares)})"
+    seeds = f" ({' '.join(f'{share:.1f}' for share in shares)})" if len(shares) > 1 else ""
+    return f"{sum(shares) / len(shares):.1f}{seeds}"
