@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -45,3 +45,15 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
     assert faults == []
     assert [url for url in requests if not url.startswith(place)] == []
+
+
+def expect_drawn(pictures: Iterable[Locator]) -> None:
+    """Waits until each of ``pictures`` has come and is shown.
+
+    Not by ``page.wait_for_function``: what it has to ask twice it asks by ``eval``, which the page's policy forbids.
+
+    Raises:
+        AssertionError: one is not there after five seconds, or is broken.
+    """
+    for picture in pictures:
+        expect(picture).not_to_have_js_property("naturalWidth", 0)

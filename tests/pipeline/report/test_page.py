@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.report.command import run
 from tests.builds import rows
+from tests.chromium import expect_drawn
 from tests.generated_sets import HOSTILE, page_of, write_generated_set
 
 
@@ -28,8 +29,8 @@ def test_the_first_sheet_tells_what_is_in_the_shards(page: Page, sample_page: st
         str(counts[table]) for table in ("clips", "clues", "samples", "frames")]
     kept = sum(row["kept"] for row in rows(sample_build, "clues"))
     expect(page.locator(".yield li", has_text="clues").locator("strong")).to_have_text(str(kept))
-    page.wait_for_function("[...document.querySelectorAll('.strip img')].every(i => i.complete && i.naturalWidth > 0)")
-    assert page.locator(".strip img").count() == 12
+    expect(page.locator(".strip img")).to_have_count(12)
+    expect_drawn(page.locator(".strip img").all())
 
 
 def test_charts_have_tables_that_say_the_same(page: Page, sample_page: str, sample_build: Path) -> None:
@@ -48,7 +49,7 @@ def test_evidence_is_followed_to_its_clip(page: Page, sample_page: str, sample_b
     times = page.locator(".frames figcaption").all_inner_texts()
     assert times == sorted(times)
     assert len(times) == 3 * len(row["evidence"])
-    page.wait_for_function("[...document.querySelectorAll('.frames img')].slice(0, 3).every(i => i.naturalWidth > 0)")
+    expect_drawn(page.locator(".frames img").all()[:3])
     first = min(row["evidence"], key=lambda piece: piece["start_s"])
     page.get_by_role("link", name="Show me").first.click()
     here = page.locator(".clips > li.here")
@@ -211,8 +212,7 @@ def test_the_pictures_of_the_docs(
     page = context.new_page()
     page.goto(f"{sample_page}#/{sheet}")
     expect(page.locator("main h1")).to_have_count(1)
-    page.wait_for_function("""[...document.images].filter(i => i.getBoundingClientRect().top < innerHeight)
-        .every(i => i.naturalWidth > 0)""")
+    expect_drawn(one for one in page.locator("main img").all() if one.bounding_box()["y"] < height)
     picture = Image.open(io.BytesIO(page.screenshot()))
     context.close()
     folder.mkdir(exist_ok=True)

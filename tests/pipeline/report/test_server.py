@@ -10,6 +10,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.builds import rows
+from tests.chromium import expect_drawn
 from tests.generated_sets import write_generated_set
 from tests.pipeline.report.served import Served, served
 
@@ -42,7 +43,7 @@ def test_the_page_is_read_from_the_shards(page: Page, server: Served, data_set: 
     expect(page.locator(".found")).to_have_text("1 question")
     page.get_by_role("link", name="Show me").first.click()
     expect(page.locator(".clips > li.here")).to_be_in_viewport()
-    page.wait_for_function("document.querySelector('.clips > li.here img').naturalWidth > 0")
+    expect_drawn([page.locator(".clips > li.here img").first])
 
 
 def test_a_reload_shows_what_a_build_has_made_since(tmp_path: Path) -> None:
