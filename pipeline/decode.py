@@ -187,8 +187,8 @@ def pick_frames(path: str, facts: VideoFacts, times_s: Sequence[float]) -> Itera
     """The frames that a player shows at some times.
 
     decord is used where it can be trusted: it returns wrong frames without a word on edit lists and
-    MPEG-TS, so its frame times must be those of the container, one by one. Else PyAV seeks, or goes on
-    decoding when the next frame is near.
+    MPEG-TS, so its frame times must be those of the container, one by one. Else, and from damage on
+    that ends decord, PyAV seeks, or goes on decoding when the next frame is near.
 
     Args:
         path: the file that `facts` were read from.
@@ -204,7 +204,8 @@ def pick_frames(path: str, facts: VideoFacts, times_s: Sequence[float]) -> Itera
     shown = np.searchsorted(facts.ticks, [_last_tick(facts, time_s) for time_s in times_s], side="right") - 1
     positions = np.maximum(shown, 0).tolist()
     reader = _decord_reader(path, facts)
-    pictures = _pick_with_av(path, facts, positions) if reader is None else _pick_with_decord(reader, positions)
+    pictures = (
+        _pick_with_av(path, facts, positions) if reader is None else _pick_with_decord(reader, path, facts, positions))
     for position, picture in zip(positions, pictures, strict=True):
         yield facts.to_seconds(int(facts.ticks[position])), picture
 
@@ -235,9 +236,16 @@ def _decord_reader(path: str, facts: VideoFacts) -> Any | None:
     return reader if np.abs((times_s - times_s[0]) - (expected_s - expected_s[0])).max() < half_step else None
 
 
-def _pick_with_decord(reader: Any, positions: list[int]) -> Iterator[np.ndarray]:
-    for position in positions:
-        yield reader[position].asnumpy()
+def _pick_with_decord(reader: Any, path: str, facts: VideoFacts, positions: list[int]) -> Iterator[np.ndarray]:
+    from decord import DECORDError
+
+    for number, position in enumerate(positions):
+        try:
+            picture = reader[position].asnumpy()
+        except DECORDError:  # damage; PyAV leaves it behind
+            yield from _pick_with_av(path, facts, positions[number:])
+            return
+        yield picture
 
 
 def _pick_with_av(path: str, facts: VideoFacts, positions: list[int]) -> Iterator[np.ndarray]:

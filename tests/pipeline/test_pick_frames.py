@@ -9,6 +9,7 @@ import pytest
 from pipeline import decode
 from pipeline.decode import VideoFacts, pick_frames, read_facts
 from tests.numbered_videos import VARIANTS, read_number, write_numbered
+from tests.odd_files import overwritten
 
 
 @pytest.mark.parametrize("reader", ["decord where it is right", "PyAV"])
@@ -42,6 +43,23 @@ def test_decord_is_used_for_plain_files_and_never_for_those_it_gets_wrong(tmp_pa
     assert uses_decord("constant")
     assert not uses_decord("edit_list")
     assert not uses_decord("plain_ts")
+
+
+def test_damage_that_ends_decord_is_left_behind(tmp_path: Path) -> None:
+    decord = pytest.importorskip("decord")
+    path = tmp_path / "damaged.mp4"
+    write_numbered(path, "constant", frames=300)
+    data = path.read_bytes()
+    path.write_bytes(overwritten(data, len(data) // 3, np.random.default_rng(0).bytes(len(data) // 10)))
+    facts = read_facts(str(path))
+    reader = decode._decord_reader(str(path), facts)
+    with pytest.raises(decord.DECORDError):
+        [reader[position] for position in range(300)]
+
+    numbers = [read_number(picture) for _, picture in pick_frames(str(path), facts, np.arange(0, 12, 0.5).tolist())]
+
+    assert numbers[:4] == [0, 12, 25, 37]
+    assert numbers[-4:] == [250, 262, 275, 287]
 
 
 def test_same_time_twice_gives_the_same_frame_twice(tmp_path: Path) -> None:
