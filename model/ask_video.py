@@ -88,8 +88,8 @@ def check_positions_fit(config: VideoXLConfig, frames: int, ratio: int, position
     if not remedies and positions == "published":
         both = [other for other in sorted(config.ratios) if fits(frames, other, "yarn")]
         remedies += [f"--positions yarn --ratio {both[0]}"] if both else []
-    most = next(count for count in range(frames, -1, -1) if fits(count, ratio, positions))
-    remedies.append(f"--frames {most}")
+    most = next((count for count in range(frames, 0, -1) if fits(count, ratio, positions)), None)
+    remedies.append("fewer words or --max-new-tokens" if most is None else f"--frames {most}")
     raise CannotAskError(
         f"{frames} frames at ratio {ratio} need {needed} positions, but the model has {limit}: "
         f"try {' or '.join(remedies)}"
@@ -150,10 +150,13 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace) -
     times = frame_times(facts.duration_s, options.fps, options.frames)
     ratio = options.ratio or (USUAL_RATIO if USUAL_RATIO in model.config.ratios else min(model.config.ratios))
     check_ratio(ratio, model.config)
-    text_tokens = len(model.processor.prefix_ids()) + options.max_new_tokens
+    asked = RECIPES[options.recipe].question if options.recipe is not None else options.question or ""
+    processor = model.processor
+    text_tokens = len(processor.prefix_ids()) + len(processor.question_ids(asked)) + options.max_new_tokens
     check_positions_fit(model.config, len(times), ratio, options.positions, text_tokens)
     size = os.stat(options.video).st_size
-    label = f"{options.video.name} ({size} bytes), {len(times)} frames at ratio {ratio}, {options.positions}"
+    spread = f"{options.fps:g} a second" if options.frames is None else "evenly spread"
+    label = f"{options.video.name} ({size} bytes), {len(times)} frames {spread} at ratio {ratio}, {options.positions}"
     if options.memory is not None and options.memory.is_file():
         memory = Memory.load(options.memory, model)
         if memory.state.label != label:
@@ -174,7 +177,17 @@ def watch(model: VideoXLForConditionalGeneration, options: argparse.Namespace) -
 def answer(
     model: VideoXLForConditionalGeneration, memory: Memory, question: str, options: argparse.Namespace
 ) -> tuple[str, float | None]:
-    """The answer, printed as it comes unless --json is given, and seconds to its first token."""
+    """The answer, printed as it comes unless --json is given, and seconds to its first token.
+
+    Raises:
+        CannotAskError: there are no positions left for so long a question.
+    """
+    needed = memory.positions_used + len(model.processor.question_ids(question)) + options.max_new_tokens
+    limit = position_limit(model.config.text_config, options.positions)
+    if needed > limit:
+        raise CannotAskError(
+            f"the question, behind {memory.positions_used} positions of the video, needs {needed}, but the model has "
+            f"{limit}: ask in fewer words, or try a higher --ratio or --max-new-tokens below {options.max_new_tokens}")
     first = FirstToken(time.perf_counter())
     streamer = None if options.json else AnswerStreamer(model.processor.tokenizer, first)
     said = model.answer(
@@ -243,6 +256,9 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--max-new-tokens must be at least 1")
     if not options.video.is_file():
         parser.error(f"no video at {options.video}")
+    for written in filter(None, (options.memory, options.where)):
+        if not written.parent.is_dir():
+            parser.error(f"no folder {written.parent} to write {written.name} into")
     return options
 
 

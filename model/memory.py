@@ -155,8 +155,14 @@ class Memory:
         check_count("frames_per_chunk", frames_per_chunk, "as many as suit the device")
         on_cpu = self._model.device.type == "cpu"
         chunk = frames_per_chunk or (1 if on_cpu else pass_size.frames_per_chunk(self._model.config))
-        reader = VisualReader(self._chunks(iter(frames), chunk), self._model.model.encode, self._raw_VC)
-        self._consume(reader, windows_per_pass)
+        times: list[float | None] = []
+
+        def encode(pixels: Tensor) -> Tensor:
+            tokens = self._model.model.encode(pixels)
+            self.state.times_s += times  # not before: what a full device could not encode is not counted
+            return tokens
+
+        self._consume(VisualReader(self._chunks(iter(frames), chunk, times), encode, self._raw_VC), windows_per_pass)
         return self
 
     @torch.no_grad()
@@ -294,10 +300,15 @@ class Memory:
             ValueError: the file is no memory or is damaged, or the memory is another model's.
         """
         fields, layers, raw = read_memory_file(Path(path))
+        expected = model.config.text_config.num_hidden_layers
+        if fields.keys() != MemoryState.__dataclass_fields__.keys() or len(layers) != expected:
+            raise ValueError(
+                f"{path} is damaged, or another version's or model's memory: it holds {len(layers)} layers, the model "
+                f"{expected}, and of its state {', '.join(sorted(fields))}")
         state = MemoryState(**fields)
         weight = model.model.projector.linear_2.weight
         rows = KeptRows(len(layers))
-        for index, (layer, pair) in enumerate(zip(model.model.language_model.layers, layers, strict=False)):
+        for index, (layer, pair) in enumerate(zip(model.model.language_model.layers, layers, strict=True)):
             place = layer.mlp.gate_proj.weight.device
             place = weight.device if place.type == "meta" else place  # a layer that a device map keeps on disk
             rows.append(index, *(t.to(device=place, dtype=weight.dtype) for t in pair))
@@ -319,20 +330,19 @@ class Memory:
             start += tokens
         return spans
 
-    def _chunks(self, frames: Iterator[Any], size: int) -> Iterator[Tensor]:
-        """Frames as stacks of pixel values, each frame checked and noted as it comes."""
+    def _chunks(self, frames: Iterator[Any], size: int, times: list[float | None]) -> Iterator[Tensor]:
+        """Frames as stacks of pixel values, each checked as it comes; `times` becomes those of the stack just given."""
         stack: list[Tensor] = []
-        times: list[float | None] = []
+        times.clear()
         for item in frames:
             time_s, frame = timed(item)
             stack.append(frame_pixels(frame, self._model, self.frames + len(times)))
             times.append(time_s)
             if len(stack) == size:
-                self.state.times_s += times
                 yield torch.stack(stack)
-                stack, times = [], []
+                stack = []
+                times.clear()
         if stack:
-            self.state.times_s += times
             yield torch.stack(stack)
 
     def _compress(self, tokens_VC: Tensor, lengths: Sequence[int], ratios: Sequence[int], rows: KeptRows) -> None:

@@ -67,10 +67,10 @@ def read_memory_file(path: Path) -> tuple[dict[str, Any], list[tuple[Tensor, Ten
                 for index in range(int(header["layers"]))
             ]
             raw = file.get_tensor("raw")
-    except SafetensorError as error:
+        fields = json.loads(header["state"])
+        return {**fields, "ratio": _ratio_from_json(fields["ratio"])}, layers, raw
+    except (SafetensorError, KeyError) as error:
         raise ValueError(f"{path} is damaged or no memory: {error}") from error
-    fields = json.loads(header["state"])
-    return {**fields, "ratio": _ratio_from_json(fields["ratio"])}, layers, raw
 
 
 def _packed(name: str, tensor: Tensor, dtype: str | None) -> dict[str, Tensor]:

@@ -138,9 +138,13 @@ class VideoXLProcessor(ProcessorMixin):
         """
         marks, ids = MARK.findall(prompt), []
         for number, piece in enumerate(MARK.split(prompt)):
-            ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"] if piece else []
+            ids += self.text_ids(piece) if piece else []
             ids += [self.media_token_id] if number < len(marks) else []
         return ids
+
+    def text_ids(self, text: str) -> list[int]:
+        """Ids of text without media: `<image>` and `<video>` in it are words like others."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def prefix_ids(self) -> list[int]:
         """Ids of what stands in front of a video in the usual prompt."""
@@ -148,7 +152,7 @@ class VideoXLProcessor(ProcessorMixin):
 
     def question_ids(self, question: str) -> list[int]:
         """Ids of what stands behind a video in the usual prompt."""
-        return self.ids(self._usual_prompt(question).split("<video>", 1)[1])
+        return self.text_ids(self._usual_prompt(question).split("<video>", 1)[1])
 
     def _usual_prompt(self, question: str) -> str:
         content = [{"type": "video"}, {"type": "text", "text": question}]

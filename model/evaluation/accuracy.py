@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_Z95 = 1.96
+from scipy.special import stdtrit
 
 Question = tuple[str, str]
 """Video and sample id."""
@@ -52,7 +52,12 @@ def estimate(scores: Mapping[Question, float]) -> Estimate:
         return Estimate(mean, math.inf, len(scores), 1)
     spread = sum((sum(of_video) - len(of_video) * mean) ** 2 for of_video in by_video.values())
     deviation = math.sqrt(videos / (videos - 1) * spread) / len(scores)
-    return Estimate(mean, _Z95 * deviation, len(scores), videos)
+    return Estimate(mean, t95(videos) * deviation, len(scores), videos)
+
+
+def t95(videos: int) -> float:
+    """Half of a 95 % interval, in standard deviations that come from so many videos (Student's t)."""
+    return float(stdtrit(videos - 1, 0.975))
 
 
 def over_seeds(runs: Sequence[Mapping[Question, float]]) -> dict[Question, float]:

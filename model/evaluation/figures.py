@@ -10,10 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from model.evaluation.accuracy import Estimate
+from model.evaluation.accuracy import Estimate, t95
 from model.evaluation.task import Figure
-
-_Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def mean_of_groups(items: Sequence[Item], groups: Sequence[str]) -> Estimate:
     if videos == 1:
         return Estimate(mean, math.inf, len(items), 1)
     variance = videos / (videos - 1) * sum(error**2 for error in errors.values())
-    return Estimate(mean, _Z95 * math.sqrt(variance), len(items), videos)
+    return Estimate(mean, t95(videos) * math.sqrt(variance), len(items), videos)
 
 
 def figures_of(

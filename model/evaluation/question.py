@@ -44,6 +44,8 @@ class Question:
         subtitles: lines that take the place of `SUBTITLES` in the prompt, those heard at the frames shown.
         teacher_forced: whether to ask, instead of generating, that every token of `answer` is the likeliest where it
             stands behind `prefill`.
+        answer_ends: whether the end of the turn has to be likeliest behind a forced answer, too: without it, the
+            beginning of a longer answer counts as well.
         placing: how the attention of the answer becomes spans of time; None: no spans are asked for.
         attributes: what figures are grouped by: kind of question, length of the video, ...
     """
@@ -60,6 +62,7 @@ class Question:
     most_tokens: int = 16
     subtitles: tuple[Subtitle, ...] = ()
     teacher_forced: bool = False
+    answer_ends: bool = False
     placing: Placing | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
 

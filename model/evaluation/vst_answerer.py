@@ -18,6 +18,9 @@ from model.ratio_choice import PUBLISHED_SEED, DrawnRatio, RatioChoice, check_ra
 from model.rotary import Positions, position_limit
 from model.where import where
 
+# Said in full: what is left out, the checkpoint's generation_config.json decides.
+_GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+
 
 def prompt_ids(
     processor: VideoXLProcessor, system: str | None, words: str, prefill: str
@@ -33,7 +36,7 @@ def prompt_ids(
     chat.append({"role": "user", "content": [{"type": "video"}, {"type": "text", "text": words}]})
     prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) + prefill
     before, behind = prompt.split("<video>", 1)
-    return processor.ids(before), processor.ids(behind)
+    return processor.text_ids(before), processor.text_ids(behind)
 
 
 class VstAnswerer:
@@ -104,12 +107,13 @@ class SeenAsVst:
             wanted, logits_AT = self._given(question)
             likeliest = logits_AT.argmax(-1)
             positions = len(self._ids(question)) + len(wanted)
-            return Reply(tokenizer.decode(likeliest), bool((likeliest == wanted).all()), positions=positions)
+            said = tokenizer.decode(likeliest, skip_special_tokens=True)
+            return Reply(said, bool((likeliest == wanted).all()), positions=positions)
         ids = self._ids(question)
         new = self._model.generate(
             input_ids=torch.tensor([ids], device=self._model.device), past_key_values=self._memory.cache(self._model),
-            max_new_tokens=question.most_tokens, do_sample=False, eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.eos_token_id)
+            max_new_tokens=question.most_tokens, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.eos_token_id, **_GREEDY)
         text = tokenizer.decode(new[0, len(ids):], skip_special_tokens=True).strip()
         if question.placing is None:
             return Reply(text, positions=new.shape[1])
@@ -130,9 +134,10 @@ class SeenAsVst:
 
     @torch.no_grad()
     def _given(self, question: Question) -> tuple[Tensor, Tensor]:
-        """Ids of the answer [A], and the logits [A, vocabulary] where each of them is to come."""
+        """Ids of the answer [A], with its end if that counts, and the logits [A, vocabulary] where each is to come."""
         ids = self._ids(question)
-        wanted = torch.tensor(self._processor.ids(question.answer), device=self._model.device)
+        end = [self._processor.tokenizer.eos_token_id] if question.answer_ends else []
+        wanted = torch.tensor(self._processor.text_ids(question.answer) + end, device=self._model.device)
         asked = torch.cat((torch.tensor(ids, device=self._model.device), wanted[:-1]))[None]
         logits_QT = self._model(asked, past_key_values=self._memory.cache(self._model)).logits[0]
         return wanted, logits_QT[len(ids) - 1:]

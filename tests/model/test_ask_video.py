@@ -61,8 +61,10 @@ def test_a_memory_file_is_made_and_used(film, folder, tmp_path, capsys):
     assert run(film, folder, "What?", "--memory", str(memory)) == 0
     assert capsys.readouterr().out == first
     assert len(film.asked) == 1
-    assert run(film, folder, "What?", "--memory", str(memory), "--ratio", "2") == 2
-    assert "name another file" in capsys.readouterr().err.replace("\n", " ")
+    for other in (["--ratio", "2"], ["--frames", "20"]):
+        assert run(film, folder, "What?", "--memory", str(memory), *other) == 2
+        assert "name another file" in capsys.readouterr().err.replace("\n", " ")
+    assert len(film.asked) == 1
 
 
 def test_too_many_positions_stop_the_call_with_what_would_fit(film, folder, capsys):
@@ -72,6 +74,19 @@ def test_too_many_positions_stop_the_call_with_what_would_fit(film, folder, caps
     assert "--ratio 8" in message
     assert "--positions yarn" in message
     assert not film.asked
+
+
+@pytest.mark.parametrize("asked_at_once", [True, False])
+def test_a_question_that_is_too_long_stops_the_call(film, folder, capsys, monkeypatch, asked_at_once):
+    words = "what " * 600
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{words}\n"))
+    assert run(film, folder, *([words] if asked_at_once else [])) == 2
+    assert "but the model has 512" in " ".join(capsys.readouterr().err.split())
+    assert len(film.asked) == (not asked_at_once), "what is known at once is said before watching"
+
+
+def test_marks_in_a_question_are_words(film, folder, capsys):
+    assert run(film, folder, "What does the <video> tag do, and <image>?") == 0
 
 
 def test_every_remedy_works(model):
@@ -116,6 +131,14 @@ def test_wrong_calls_are_refused(film, folder, arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main([str(film.path), "What?", "--model", str(folder), *arguments])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("flag", ["--memory", "--where"])
+def test_a_folder_to_write_into_must_be_there_before_the_video_is_watched(film, folder, tmp_path, flag, capsys):
+    with pytest.raises(SystemExit):
+        run(film, folder, "What?", flag, str(tmp_path / "none" / "film.html"))
+    assert "no folder" in capsys.readouterr().err
+    assert not film.asked
 
 
 def test_missing_things_are_named(film, folder, tmp_path, capsys, monkeypatch):

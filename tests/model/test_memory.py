@@ -1,10 +1,14 @@
 """Memories: asked, extended, closed, saved, moved, refused."""
 
 import copy
+import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tiny_models import pixels, tiny_model
 
 from model.memory import Memory
@@ -154,10 +158,15 @@ def test_damaged_and_foreign_files_are_refused(model, tmp_path):
     whole = (tmp_path / "m").read_bytes()
     (tmp_path / "short").write_bytes(whole[:-100])
     (tmp_path / "noise").write_bytes(b"no memory at all")
-    from safetensors.torch import save_file
-
     save_file({"a": torch.zeros(1)}, tmp_path / "weights")
-    for name in ("short", "noise", "weights"):
+    with safe_open(tmp_path / "m", framework="pt") as file:
+        tensors, header = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    fields = json.loads(header["state"])
+    for name, wrong in (("more", {"state": json.dumps(fields | {"mood": 1})}),
+                        ("less", {"state": json.dumps({key: fields[key] for key in fields if key != "closed"})}),
+                        ("no ratio", {"state": "{}"}), ("layers", {"layers": "1"})):
+        save_file(tensors, tmp_path / name, metadata=header | wrong)
+    for name in ("short", "noise", "weights", "more", "less", "no ratio", "layers"):
         with pytest.raises(ValueError, match="memory"):
             Memory.load(tmp_path / name, model)
     with pytest.raises(FileNotFoundError, match="compress"):
@@ -188,6 +197,29 @@ def test_a_pass_that_fails_leaves_the_memory_whole(model, monkeypatch):
     whole = model.compress(video, ratio=DrawnRatio((2, 4), np.random.default_rng(1)), prefix_ids=PREFIX)
     assert memory.ratios == whole.ratios
     assert torch.equal(asked(model, memory), asked(model, whole))
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_frames_that_could_not_be_encoded_are_not_counted(model, monkeypatch, at):
+    """A full device in the tower."""
+    video, calls = pixels(40), itertools.count()
+    memory = model.compress(video[:5], ratio=4, prefix_ids=PREFIX)
+    encode = model.model.encode
+
+    def full_at_last(frames):
+        if next(calls) == at:
+            raise MemoryError("full")
+        return encode(frames)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.model, "encode", full_at_last)
+        with pytest.raises(MemoryError):
+            memory.extend(video[5:], frames_per_chunk=4)
+    assert memory.frames == 5 + 4 * at
+    memory.extend(video[memory.frames:], frames_per_chunk=4)
+    whole = model.compress(video, ratio=4, prefix_ids=PREFIX)
+    assert memory.state.window_tokens == whole.state.window_tokens
+    assert torch.allclose(asked(model, memory), asked(model, whole), atol=1e-5)
 
 
 def test_a_memory_can_be_moved_and_goes_its_own_way(model):

@@ -65,6 +65,7 @@ def facts_of(folders: GridFolders, name: str) -> dict[str, Any]:
         "sources": {source.name: source.model_dump(exclude={"name", "shards"}) for source in run.sources},
         "films": grid.films["train"].model_dump() if "train" in grid.films else None,
         "span_seconds": grid.span_seconds, "stills": grid.stills,
+        "gate": None if run.gate is None else run.gate.model_dump(),  # it decides which round others start from
         "after": None if run.after is None else facts_of(folders, run.after)}
 
 

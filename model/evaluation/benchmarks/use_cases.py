@@ -42,6 +42,7 @@ class UseCases(VicoHeldOut):
                 seconds = {"from": row["span_start_s"], "to": row["span_end_s"]}
                 found.append(replace(
                     question, question_id=f"{question.question_id} where", teacher_forced=False,
+                    answer_ends=False,
                     most_tokens=_MOST_TOKENS, placing=RECIPES[recipe].placing,
                     attributes={**question.attributes, "measure": "span IoU", "evidence": evidence,
                                 **{name: str(value) for name, value in seconds.items()}}))
@@ -96,4 +97,4 @@ def spans_read(told: str) -> list[Span]:
     return [(float(begin), float(end)) for begin, _, end in (one.partition("-") for one in told.split())]
 
 
-TASKS = [UseCases("use-cases", FOLDER, SOURCE, FramePolicy(2048, fps=1))]
+TASKS = [UseCases("use-cases", FOLDER, SOURCE, FramePolicy(2048, fps=1), scoring=2)]

@@ -1,9 +1,10 @@
 """The held-out split of a VICO data set: does a model know in which order things happened, and where?
 
-Questions with options count if the letter is right; open ones if every word of the stored answer is the likeliest where
-it stands, which says that greedy decoding gives it. Figures by kind of question, by length of the stretch, by how far
-apart its moments lie, and apart for questions of which too few frames were shown (`min_frames`). Twins are the same
-question about clips in exchanged places: who tells the more plausible story is right in one of them only.
+Questions with options count if the letter is right; open ones if every word of the stored answer, and its end, is the
+likeliest where it stands, which says that greedy decoding gives it. Figures by kind of question, by length of the
+stretch, by how far apart its moments lie, and apart for questions of which too few frames were shown (`min_frames`).
+Twins are the same question about clips in exchanged places: who tells the more plausible story is right in one of them
+only.
 """
 
 from collections import defaultdict
@@ -104,6 +105,7 @@ def _question(root: Path, table: FrameTable, row: Mapping[str, Any]) -> Question
         format="letter" if has_letter else "open",
         answer=LETTERS[row["answer_index"]] if has_letter else said["value"],
         options=tuple(row["options"]) if has_letter else (), teacher_forced=not has_letter,
+        answer_ends=not has_letter,
         attributes={
             "kind": row["kind"], "format": row["format"], "span": minutes_up_to(span_s),
             "distance": minutes_up_to(row["distance_s"]), "min_frames": str(row["min_frames"] or 0),
@@ -125,4 +127,4 @@ def _twin_pairs(rows: Sequence[AnswerRow]) -> Iterator[Item]:
             yield Item(twin.video, float(twin.score == by_id[first].score == 1), twin.attributes)
 
 
-TASKS: list[Task] = [VicoHeldOut("vico-test", "VICO", SOURCE, POLICY)]
+TASKS: list[Task] = [VicoHeldOut("vico-test", "VICO", SOURCE, POLICY, scoring=2)]

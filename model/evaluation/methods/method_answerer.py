@@ -76,6 +76,6 @@ class SeenForQuestion:
     def reply(self, question: Question) -> Reply:
         """Look with the question in mind, then answer it."""
         processor = self._model._need_processor()
-        asked = processor.ids(question.words(self.times_s))
+        asked = processor.text_ids(question.words(self.times_s))
         memory = watch(self._model, self._method, self._frames, self._prefix_ids, asked)
         return SeenAsVst(self._model, processor, memory).reply(question)

@@ -80,15 +80,16 @@ def folders(tmp_path: Path) -> GridFolders:
 
 def test_the_table_says_what_a_hand_computes(folders: GridFolders) -> None:
     """Order of VICO: questions score 1, 1/2, 1, 1 over the seeds, mean 7/8; the sums of the videos are 1/4 off, so the
-    variance of the mean is 2/1 x (1/16 + 1/16) / 16, and half the interval 1.96/8. Of plain, video a is right and b
-    is wrong: 2/1 x (1 + 1) / 16, 1.96/2. Intervals of MME are 100 and 60 to each side, 80 in the mean.
+    variance of the mean is 2/1 x (1/16 + 1/16) / 16, and half the interval t/8 (Student's t for two videos is 12.706).
+    Of plain, video a is right and b is wrong: 2/1 x (1 + 1) / 16, t/2. Intervals of MME are 100 and 60 to each side, 80
+    in the mean.
     """
     write_results(folders)
     lines = (folders.out / "table.md").read_text().splitlines()
     assert [line.strip("| ").split(" | ") for line in lines[:1] + lines[2:4]] == [
         ["run", "trained on", "at ratios", "looks by", "ratio", "order", "mme", "mme, kind: count"],
-        ["plain", "moments", "none", "all", "none", "50.0 ± 98.0 (50.0 50.0)", "", ""][:6],
-        ["vico", "moments + vico", "2 8 16", "vst", "16", "87.5 ± 24.5 (75.0 100.0)",
+        ["plain", "moments", "none", "all", "none", "50.0 ± 635.3 (50.0 50.0)", "", ""][:6],
+        ["vico", "moments + vico", "2 8 16", "vst", "16", "87.5 ± 158.8 (75.0 100.0)",
          "1510.0 ± 80.0 (1500.0 1520.0); published 1510.2", "150.0 (150.0 150.0)"]]
     assert lines[4].split("|")[1:7] == [" chance ", *["  "] * 4, " 25.0 "]
     assert lines[-1] == "Published: a note"
@@ -102,7 +103,7 @@ def test_json_and_parquet_hold_the_same(folders: GridFolders) -> None:
     assert len(by_name) == 4
     order = by_name["vico", "order", ""]
     assert order["mean"] == 0.875
-    assert order["high"] - order["mean"] == pytest.approx(1.96 / 8)
+    assert order["high"] - order["mean"] == pytest.approx(12.7062 / 8)
     assert (order["of_seeds"], order["seeds"]) == ([0.75, 1.0], [0, 1])
     assert (order["trained_on"], order["trained_ratios"]) == (["moments", "vico"], [2, 8, 16])
     points = by_name["vico", "mme", "perception"]
@@ -111,12 +112,13 @@ def test_json_and_parquet_hold_the_same(folders: GridFolders) -> None:
 
 
 def test_claims_are_judged_question_by_question(folders: GridFolders) -> None:
-    """VICO less plain: 0, -1/2 of video a, 1, 1 of video b; mean 3/8, sums 5/4 off, half 1.96 x sqrt(2 x 25/8) / 4."""
+    """VICO less plain: 0, -1/2 of video a, 1, 1 of video b; mean 3/8, sums 5/4 off, half t x sqrt(2 x 25/8) / 4."""
     write_results(folders)
     lines = (folders.out / "claims.md").read_text().splitlines()[2:]
     assert lines == [
-        "| VICO is better | no | 37.5 | -85.0 to 160.0 |", "| 60 points behind at most | no | -37.5 | -160.0 to 85.0 |",
-        "| at chance | no | 50.0 | -48.0 to 148.0 |", "| 1400 points | yes | 1510.0 | 1430.0 to 1590.0 |"]
+        "| VICO is better | no | 37.5 | -756.6 to 831.6 |",
+        "| 60 points behind at most | no | -37.5 | -831.6 to 756.6 |",
+        "| at chance | no | 50.0 | -585.3 to 685.3 |", "| 1400 points | yes | 1510.0 | 1430.0 to 1590.0 |"]
 
 
 def test_exactly_as_many_as_claimed_is_enough_however_thirds_are_rounded() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def started(words: list[str], **environment: str) -> subprocess.Popen:
 
 def answers(out: Path, task: str) -> list[dict]:
     return pq.read_table(out / task / "answers.parquet").to_pylist()
+
+
+def test_two_questions_of_one_name_are_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    data = shutil.copytree(folder / "data", tmp_path / "data")
+    file = data / "MLVU" / "json" / "1_plotQA.json"
+    file.write_text(json.dumps([row | {"question_id": "plot"} for row in json.loads(file.read_text())]))
+    assert run([*arguments(folder, tmp_path / "out", "mlvu-dev"), "--data", str(data)]) == 2
+    assert "2 questions are called 'plot'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])

@@ -33,7 +33,7 @@ def test_an_interval_by_hand() -> None:
     (1/3) / 6, w by 0: variance 3/2 * 2 * (1/18)^2.
     """
     found = mean_of_groups(ITEMS, [item.attributes["kind"] for item in ITEMS])
-    assert found.half_width == pytest.approx(1.96 * math.sqrt(3 / 2 * 2) / 18)
+    assert found.half_width == pytest.approx(4.30265 * math.sqrt(3 / 2 * 2) / 18)
     assert (found.questions, found.videos) == (4, 3)
 
 

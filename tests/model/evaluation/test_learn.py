@@ -100,16 +100,19 @@ def test_each_round_sees_its_samples_in_another_order(learned: Path) -> None:
     assert one != two
 
 
+@pytest.mark.parametrize(("change", "words", "run_that_differs"), [
+    ({"choices": {"warmup": 0.5}}, "choices.warmup was {warmup} and is 0.5", "look"),
+    ({"runs": {"find": {"gate": {"at_least": 0.01}}}}, "gate.at_least was {at_least} and is 0.01", "find")])
 def test_a_grid_that_was_changed_is_not_mixed_up_with_what_is_there(
-    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture, change: dict, words: str, run_that_differs: str
 ) -> None:
-    said = {"base": {"grid": "learn-small", "runs": ["look", "find"]}, "choices": {"warmup": 0.5},
+    said = {"base": {"grid": "learn-small", "runs": ["look", "find"]}, **change,
             "cells": [{"run": "find", "task": "order", "ratio": 16}]}
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(said))
     assert run([str(tmp_path / "grid.yaml"), "--out", str(learned)]) == 2
-    words = capsys.readouterr().err
-    assert f"choices.warmup was {read_grid('learn-small').choices['warmup']} and is 0.5" in words
-    assert str(learned / f"seed-{SEED}" / "look") in words
+    complaint, grid = capsys.readouterr().err, read_grid("learn-small")
+    assert words.format(warmup=grid.choices["warmup"], at_least=grid.runs["find"].gate.at_least) in complaint
+    assert str(learned / f"seed-{SEED}" / run_that_differs) in complaint
 
 
 def test_a_folder_in_use_is_left_alone(learned: Path) -> None:

@@ -1,5 +1,6 @@
 """What the model says through the harness is what it says when asked by hand."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tiny_models import pixels
 
 from model.evaluation.question import Question
 from model.evaluation.viewing import VideoStretch
-from model.evaluation.vst_answerer import VstAnswerer, prompt_ids
+from model.evaluation.vst_answerer import SeenAsVst, VstAnswerer, prompt_ids
 
 VIEWING = VideoStretch(Path("v.mp4"))
 
@@ -76,6 +77,31 @@ def test_a_forced_answer_is_right_when_greedy_decoding_gives_it(asked, processor
     assert seen.reply(right).forced is True
     assert seen.reply(right).positions == len(ids) + 3
     assert seen.reply(wrong).forced is False
+    whole = Question("q", VIEWING, "What?", "open", said, teacher_forced=True, answer_ends=True)
+    assert seen.reply(whole).forced is False, "it says more than that"
+
+
+def test_an_answer_that_has_to_end_is_right_where_the_model_ends_it(asked, processor) -> None:
+    """What the model says third is made the end of a turn."""
+    seen = VstAnswerer(asked, [4]).look(((None, frame) for frame in pixels(20)), None)
+    ids = prompt_ids(processor, None, "What?", "")[1]
+    new = asked.generate(
+        input_ids=torch.tensor([ids]), past_key_values=seen._memory.cache(asked), max_new_tokens=3, do_sample=False)
+    *said, end = new[0, len(ids):].tolist()
+    whole = Question("q", VIEWING, "What?", "open", processor.tokenizer.decode(said), teacher_forced=True,
+                     answer_ends=True)
+    ending = copy.deepcopy(processor)
+    ending.tokenizer.eos_token = ending.tokenizer.convert_ids_to_tokens(end)
+    assert SeenAsVst(asked, ending, seen._memory).reply(whole).forced is True
+    assert SeenAsVst(asked, processor, seen._memory).reply(whole).forced is False
+
+
+def test_a_checkpoint_does_not_change_what_greedy_means(asked, monkeypatch) -> None:
+    """Weights are shipped with a generation_config.json that punishes what was said before."""
+    seen = VstAnswerer(asked, [4]).look(((None, frame) for frame in pixels(20)), None)
+    before = seen.reply(question("What?")).text
+    monkeypatch.setattr(asked.generation_config, "repetition_penalty", 5.0)
+    assert seen.reply(question("What?")).text == before
 
 
 def test_a_ratio_that_the_model_has_not_is_refused(asked) -> None:
