@@ -131,8 +131,8 @@ def _looks(choices: EvaluateChoices) -> dict[Task, list[Look]]:
 
     Raises:
         MissingDataError: something is not.
-        BadDataError: a file is not what it should be, two questions have one name, no task has a kind that is to be left
-            out, or one has no other.
+        BadDataError: a file is not what it should be, two questions have one name, no task has a kind that is to be
+            left out, or one has no other.
     """
     questions = {task: task.questions(Path(choices.data)) for task in choices.tasks()}
     kinds = {question.attributes.get("kind", "") for some in questions.values() for question in some}
@@ -146,7 +146,7 @@ def _looks(choices: EvaluateChoices) -> dict[Task, list[Look]]:
             raise BadDataError(f"--leave-out: nothing of {task.name} is left")
         [(most, times)] = Counter(question.question_id for question in asked).most_common(1)
         if times > 1:
-            raise BadDataError(f"{task.name}: {times} questions are called {most!r}; answers are kept by that name")
+            raise BadDataError(f"{task.name}: {times} questions are called {most!r}; answers go by that name")
         looks[task] = group_looks(asked)[:choices.limit]
         check_media(task, [question for look in looks[task] for question in look.questions])
     return looks
