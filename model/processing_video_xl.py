@@ -231,7 +231,7 @@ def _flat_videos(videos: Sequence[Any] | None) -> list[Any]:
         and (not entry or isinstance(entry[0], (list, tuple)) or np.ndim(entry[0]) == 4)
         for entry in videos
     ]
-    return [video for entry in videos for video in entry] if any(map(len, videos)) and all(of_prompts) else videos
+    return [video for entry in videos for video in entry] if all(of_prompts) and any(map(len, videos)) else videos
 
 
 def _flat_images(images: Sequence[Any] | None) -> list[Any]:

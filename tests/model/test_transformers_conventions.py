@@ -254,7 +254,7 @@ def test_the_chat_template_takes_frames_and_images(processor, model):
         chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
     )
     text = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-    by_hand = processor(text, videos=[pictures(4)], images=[Image.new("RGB", (60, 30))])
+    by_hand = processor(text, videos=[iter(pictures(4))], images=[Image.new("RGB", (60, 30))])
     by_hand["pixel_values"][:4] = inputs["pixel_values"][:4]
     assert inputs["media_sizes"].tolist() == [4, len(processor.image_pixels(Image.new("RGB", (60, 30))))]
     assert all(torch.equal(inputs[key], by_hand[key]) for key in by_hand)

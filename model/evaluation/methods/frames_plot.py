@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.evaluation.methods.method import ALL, Method
+
 DONE, WRONG_CALL = 0, 2
 _NEAR_IN_FRAMES, _NEAR_IN_ACCURACY = 1.0, 0.05
 """Points so near each other (natural logarithm; 0 to 1) that their names would meet."""
@@ -100,11 +102,16 @@ def _accuracies(results: Mapping[str, Any]) -> Iterator[tuple[str, float, float,
     if "figures" in results:
         if not results["figures"]:
             raise NoFigureError(f"the results of {results['task']} hold no figure: its answers are scored elsewhere")
-        settings, first = results["settings"], results["figures"][0]
-        name = f"vst:{settings['ratio']}" if settings["method"] == "vst" else settings["method"]
-        name = "all" if name == "vst:1" else name
-        mean = first["mean"]
-        yield name, mean, *(mean if first[end] is None else first[end] for end in ("low", "high"))
+        first, mean = results["figures"][0], results["figures"][0]["mean"]
+        yield _way(results["settings"]), mean, *(mean if first[end] is None else first[end] for end in ("low", "high"))
+
+
+def _way(settings: Mapping[str, Any]) -> str:
+    """The name of a way to look, as `Method` writes it; several ratios, drawn for each window, are no single way."""
+    if settings["method"] != "vst":
+        return settings["method"]
+    ratio, positions = settings["ratio"], settings["positions"]
+    return str(Method(ALL, 1, positions)) if ratio == "1" else f"vst:{ratio}:{positions}".removesuffix(":published")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

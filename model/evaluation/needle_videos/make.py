@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from model.evaluation.needle_videos.needle_film import write_needle_film
 from model.evaluation.needle_videos.needle_plan import KINDS, LETTERS, NeedlePlan, TooShortError, plan_needles, tries
@@ -68,6 +68,14 @@ class MakeChoices(BaseModel):
         if len({film.stem for film in films}) < len(films):
             raise ValueError("two films have the same name, and so would their videos: rename one")
         return films
+
+    @model_validator(mode="after")
+    def _seen(self) -> "MakeChoices":
+        if round(self.needle_seconds * self.fps) < 1:
+            raise ValueError(
+                f"a needle of {self.needle_seconds:g} s is shown in no frame at {self.fps} a second: raise --needle-seconds "
+                "or --fps")
+        return self
 
     def settings(self) -> dict[str, Any]:
         """All that a video depends on besides its film."""

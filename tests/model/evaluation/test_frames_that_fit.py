@@ -126,14 +126,18 @@ def test_a_way_that_does_not_fit_the_model_is_refused_by_name(model_folder, monk
     assert "two-tokens:72: of 4 tokens a frame, factor 72 leaves no two or more" in capsys.readouterr().err
 
 
+def settings(ratio: str, positions: str = "published") -> dict[str, str]:
+    return {"method": "vst", "ratio": ratio, "positions": positions}
+
+
 def test_points_are_ways_with_frames_and_an_accuracy(tmp_path, capsys):
     fit = {"memory_gb": 80, "ways": [{"method": name, "frames": count} for name, count in
                                      (("vst:8", 50_000), ("all", 7_000), ("pool-space:16:yarn", 110_000))]}
     figure = {"name": "overall", "mean": 0.6, "low": 0.5, "high": 0.7}
     results = [
-        {"settings": {"method": "vst", "ratio": "8"}, "figures": [figure]},
-        {"settings": {"method": "vst", "ratio": "1"}, "figures": [figure | {"mean": 0.2, "low": None, "high": None}]},
-        {"settings": {"method": "vst", "ratio": "2"}, "figures": [figure]},
+        {"settings": settings("8"), "figures": [figure]},
+        {"settings": settings("1"), "figures": [figure | {"mean": 0.2, "low": None, "high": None}]},
+        {"settings": settings("8", "yarn"), "figures": [figure]},
         {"settings": {}, "maps": [{"method": "pool-space:16:yarn", "scoring": "letter", "mean": 0.9},
                                   {"method": "pool-space:16:yarn", "scoring": "forced", "mean": 0.1}]},
         {"settings": {}, "maps": [{"method": "vst:8", "scoring": "forced", "mean": 0.3},
@@ -151,12 +155,12 @@ def test_points_are_ways_with_frames_and_an_accuracy(tmp_path, capsys):
     assert main([*arguments, *files]) == 0
     plot = (tmp_path / "plot.svg").read_text()
     assert all(name in plot for name in ("vst:8", "all", "pool-space:16:yarn", "frames that fit", "80 GB"))
-    assert "vst:2" not in plot
+    assert "vst:8:yarn" not in plot, "how many frames fit so is not known"
     assert main([*arguments, files[4]]) == 0
     assert main([*arguments, files[2]]) == 2
     assert "no way to look" in capsys.readouterr().err
     (tmp_path / "judged.json").write_text(json.dumps(
-        {"task": "mlvu-dev-generation", "settings": {"method": "vst", "ratio": "8"}, "figures": []}))
+        {"task": "mlvu-dev-generation", "settings": settings("8"), "figures": []}))
     assert main([*arguments, files[0], str(tmp_path / "judged.json")]) == 2
     assert "the results of mlvu-dev-generation hold no figure" in capsys.readouterr().err
     assert main(["--fit", str(tmp_path / "none.json"), *arguments[2:], files[0]]) == 2

@@ -177,6 +177,8 @@ def test_the_command_goes_on_and_gives_the_same_bytes(film, tmp_path, capsys):
 def test_wrong_calls_and_films_that_cannot_be_used(film, tmp_path, capsys):
     assert main([str(film), "--out", str(tmp_path), "--kinds", "ret_smell"]) == 2
     assert "ret_edit1" in capsys.readouterr().err
+    assert main([str(film), "--out", str(tmp_path), "--needle-seconds", "0.05"]) == 2
+    assert "in no frame at 8 a second" in capsys.readouterr().err
     assert main([str(tmp_path / "none.mp4"), "--out", str(tmp_path)]) == 2
     assert "no file" in capsys.readouterr().err
     broken = tmp_path / "broken.mp4"
