@@ -82,6 +82,6 @@ def start_ranks(device: str, environment: Mapping[str, str] = os.environ) -> Ite
 def _take(place: torch.device) -> None:
     count = torch.cuda.device_count()
     if place.index >= count:
-        raise NoDeviceError(f"--device cuda: PyTorch finds {count} GPUs here, and process {place.index} of this machine, "
-                            "counted from 0, wants one of its own; --device cpu does without")
+        raise NoDeviceError(f"--device cuda: PyTorch finds {count} GPUs here, and process {place.index}, counted "
+                            "from 0, wants one of its own; --device cpu does without")
     torch.cuda.set_device(place)
