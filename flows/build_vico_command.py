@@ -151,7 +151,7 @@ def _wrong_cluster(address: str) -> str | None:
     from flows.ray_address import fault_of_address
 
     if importlib.util.find_spec("prefect_ray") is None:
-        return "--ray needs two more packages: pip install 'video-xl[ray]'"
+        return "--ray needs two more packages: in the checkout, pip install -e '.[ray]'"
     return fault_of_address(address)
 
 

@@ -14,6 +14,8 @@ from schemas.build_config import OF_THE_MACHINE, BuildConfig
 
 _NEVER_STORED = {"proxy", "cookies"}
 """May name secrets, and change no byte."""
+_HELD = {"caption_urls", "order_urls", "embedding_urls", "answers", "max_tokens", "max_cost"}
+"""Choices that change no byte and hold for the next build all the same: whom to ask, and what all runs may cost."""
 _GO_WITH = {"captioner": {"captions", "captions_complete", "calibrate"}, "orderer": {"blind"}}
 """Choices that make sense with one captioner or orderer, and not with another."""
 
@@ -29,7 +31,9 @@ def read_request(work: Path) -> dict[str, Any]:
 
 
 def inherited_choices(work: Path, said: Mapping[str, Any]) -> dict[str, Any]:
-    """The choices of the last build that decide what is made, and whom it asks; workers and budgets are each run's.
+    """The choices of the last build that decide what is made, whom it asks, and what it may cost over all its runs.
+
+    How a build runs, its workers and its cache for one, is each run's own.
 
     Args:
         work: the folder OUT/.work.
@@ -38,8 +42,8 @@ def inherited_choices(work: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     before = read_request(work)
     gone = {name for choice, others in _GO_WITH.items() if said.get(choice, before.get(choice)) != before.get(choice)
             for name in others}
-    return {name: value for name, value in before.items() if name not in gone and (
-        name not in OF_THE_MACHINE or name in ("caption_urls", "order_urls", "embedding_urls", "answers"))}
+    return {name: value for name, value in before.items()
+            if name not in gone and (name not in OF_THE_MACHINE or name in _HELD)}
 
 
 def write_request(work: Path, config: BuildConfig) -> None:

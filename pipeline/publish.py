@@ -14,7 +14,8 @@ from pipeline.shared_files import ObjectFiles
 from pipeline.work_store import write_file
 
 _CARD = "README.md"
-_BESIDE = (_CARD, blind_guesser.FILE_NAME, FROZEN, NEEDLES_FILE)
+_VIEWS = "views.sql"
+_BESIDE = (_CARD, _VIEWS, blind_guesser.FILE_NAME, FROZEN, NEEDLES_FILE)
 _STATE = (".work/catalogue.jsonl", ".work/forgotten.json", ".work/request.json")
 _SECRET = 0o600
 _MARK = re.compile(r"\.g(\d{8})-[0-9a-f]{8}")

@@ -2,7 +2,7 @@
 
     PREFIX/manifests/00000007.json                        what the data set is: a commit
     PREFIX/data/{table}/{split}-{bucket}.g00000005-….parquet   its shards, each written by the commit it names
-    PREFIX/beside/{name}.g00000007-…                      what else belongs to it: card, guesser, lists, catalogue
+    PREFIX/beside/{name}.g00000007-…                      what else belongs to it: card, views, guesser, lists, …
 
 Nothing that a manifest names is ever written again, and the manifest comes last, so a reader sees one data set or the
 next, never half of one. A manifest is created, never replaced: of two builds that began from number 6, one gets to

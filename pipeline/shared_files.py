@@ -106,7 +106,7 @@ class ObjectFiles:
                 self.address, use_listings_cache=False, skip_instance_cache=True)
         except ImportError as error:
             raise NoSuchStoreError(f"{address}: {scheme}:// needs one more package: "
-                                   f"pip install 'video-xl[{scheme}]'") from error
+                                   f"in the checkout, pip install -e '.[{scheme}]'") from error
         except ValueError as error:
             raise NoSuchStoreError(f"{address}: {error}") from error
 

@@ -33,7 +33,8 @@ def read_choices(
     """Read a command line.
 
     Every field of the model becomes a flag, its underscores dashes, but for those the parser has already. A flag
-    of a list is repeated for each entry. A mapping is for the file alone.
+    of a list is repeated for each entry. What is chosen or not has a second flag, `--no-…`, which takes it back. A
+    mapping is for the file alone.
 
     Args:
         model: what can be chosen.
@@ -63,8 +64,8 @@ def read_choices(
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> None:
     if field.annotation is bool:
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, action="store_true", default=None,
-                            help=field.description)
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, default=None,
+                            action=argparse.BooleanOptionalAction, help=field.description)
         return
     choices = _literals(field.annotation)
     shown = "" if field.is_required() else f" (default: {_shown(field.get_default(call_default_factory=True))})"

@@ -38,8 +38,10 @@ RUNS: dict[str, set[str]] = {
     "push-vico": {"--dry-run"}, "train-on-shards": {"--dry-run"}, "export-llava": {"--out"},
     "report-vico": set()}
 """Commands that can run here on the sample, and the flags of which one must be there for it."""
-NEEDS_MORE = {"--serve", "--review", "--init", "tune-7b"}
-"""Words that stand for what a machine need not have: somebody who looks, the published weights and data."""
+NEEDS_MORE = {"--serve", "--review"}
+"""Words that stand for what a machine need not have: somebody who looks."""
+NAMES_WHAT_IS_MISSING = {"align-7b", "tune-7b"}
+"""Configurations whose weights and data are not here: a dry run names them, which makes it a wrong call."""
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -125,7 +127,9 @@ def test_commands_that_can_run_here_run(page: Path, place: Path) -> None:
         name, *arguments = command.words
         if name in RUNS and not NEEDS_MORE & set(arguments) and (not RUNS[name] or RUNS[name] & set(arguments)):
             done = _run(place, name, [some_id if word == "ID" else word.rstrip(".…") for word in arguments])
-            assert done.returncode == 0, f"{command.at}: {shlex.join(command.words)}\n{done.stdout}{done.stderr}"
+            lacks = bool(NAMES_WHAT_IS_MISSING & set(arguments))
+            assert (done.returncode, "missing: " in done.stdout) == ((2, True) if lacks else (0, False)), (
+                f"{command.at}: {shlex.join(command.words)}\n{done.stdout}{done.stderr}")
     for block in blocks_of(page):
         if block.language == "python" and "datasets" in block.text:
             done = subprocess.run([sys.executable, "-c", block.text], cwd=place, capture_output=True, text=True,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, CLIPVisionConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, CLIPVisionConfig, CLIPVisionModel, Qwen2Config, Qwen2ForCausalLM
 
 from model.configuration import VideoXLConfig
 from model.modeling_video_xl import VideoXLForConditionalGeneration
@@ -13,7 +13,6 @@ from model.processing_video_xl import VideoXLProcessor
 from model.ratio_choice import check_ratio
 from model.training.small_tokenizer import learn_tokenizer
 from model.training.train_choices import TrainChoices
-from model.vision import VisionTower
 
 
 class InitialModelError(Exception):
@@ -135,6 +134,9 @@ def _joined(config: VideoXLConfig, language_folder: Path, tower_folder: Path) ->
     if strange:
         raise InitialModelError(f"{language_folder} is no Qwen2: {', '.join(strange[:5])}")
     model.lm_head.load_state_dict(language.lm_head.state_dict())
-    tower = VisionTower.from_pretrained(tower_folder, dtype=torch.float32)
+    # By transformers' own class: it takes the tower out of a whole CLIP too, which our subclass of it does not.
+    tower, loaded = CLIPVisionModel.from_pretrained(tower_folder, dtype=torch.float32, output_loading_info=True)
+    if loaded["missing_keys"]:
+        raise InitialModelError(f"{tower_folder} is no CLIP: it lacks {', '.join(sorted(loaded['missing_keys'])[:5])}")
     model.model.vision_tower.load_state_dict(tower.state_dict())
     return model

@@ -11,6 +11,10 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 
+class NoDeviceError(Exception):
+    """The device that was asked for is not there."""
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Who this process is among the others.
@@ -56,11 +60,14 @@ def start_ranks(device: str, environment: Mapping[str, str] = os.environ) -> Ite
     Args:
         device: "cpu", "cuda", or "auto": the second where there is one.
         environment: of this process.
+
+    Raises:
+        NoDeviceError: there is no GPU for this process.
     """
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
     place = torch.device(kind, int(environment.get("LOCAL_RANK", 0))) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
-        torch.cuda.set_device(place)
+        _take(place)
     size = int(environment.get("WORLD_SIZE", 1))
     if size == 1:
         yield Ranks(0, 1, place, None)
@@ -70,3 +77,11 @@ def start_ranks(device: str, environment: Mapping[str, str] = os.environ) -> Ite
         yield Ranks(dist.get_rank(), size, place, init_device_mesh(kind, (size,)))
     finally:
         dist.destroy_process_group()
+
+
+def _take(place: torch.device) -> None:
+    count = torch.cuda.device_count()
+    if place.index >= count:
+        raise NoDeviceError(f"--device cuda: PyTorch finds {count} GPUs here, and process {place.index}, counted "
+                            "from 0, wants one of its own; --device cpu does without")
+    torch.cuda.set_device(place)

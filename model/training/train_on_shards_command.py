@@ -25,7 +25,7 @@ from model.training.loader_settings import LoaderSettings
 from model.training.memory_estimate import estimate_memory
 from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
-from model.training.ranks import Ranks, start_ranks
+from model.training.ranks import NoDeviceError, Ranks, start_ranks
 from model.training.run_lock import RunInUseError
 from model.training.shard_files import ShardError
 from model.training.shard_texts import shard_texts
@@ -37,7 +37,8 @@ from schemas.faults import faults_in
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
 WRONG = (
-    InitialModelError, MixtureError, ShardError, RunInUseError, OtherRunError, LoaderStateError, StepCountError)
+    InitialModelError, MixtureError, ShardError, RunInUseError, OtherRunError, LoaderStateError, StepCountError,
+    NoDeviceError)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,7 +61,7 @@ def run(argv: Sequence[str]) -> int:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        with start_ranks(choices.device) as ranks:
+        with start_ranks("cpu" if choices.dry_run else choices.device) as ranks:
             if choices.dry_run:
                 return _dry_run(choices, ranks)
             outcome = _train(choices, ranks)

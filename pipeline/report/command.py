@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.progress import StageProgress, add_log_json
+from pipeline.published_set import NoDataSetError
 from pipeline.report.page_version import is_free_for_page, page_version
 from pipeline.report.server import LOOPBACK, ReportServer
 from pipeline.report.static_page import PAGE_STAGES, write_page
@@ -34,8 +35,15 @@ def run(argv: Sequence[str]) -> int:
         return _complain(f"{folder} holds no finished data set (no manifest.json); "
                          "run build-vico with --out there first")
     name = options.name or folder.absolute().name
-    if options.serve or options.review:
-        return _serve(folder, name, options)
+    try:
+        if options.serve or options.review:
+            return _serve(folder, name, options)
+        return _write(folder, name, options)
+    except NoDataSetError as error:
+        return _complain(str(error))
+
+
+def _write(folder: Path, name: str, options: argparse.Namespace) -> int:
     out = Path(options.out) if options.out else folder / "report"
     if not is_free_for_page(out):
         return _complain(f"--out {out}: there is something else; a page replaces only an older page")

@@ -12,6 +12,8 @@ import duckdb
 import pytest
 
 from flows.build_vico_command import BuildVicoChoices, read_command_line
+from pipeline.build_request import write_request
+from schemas.build_config import BuildConfig
 from schemas.reasons import SENTENCES, Reason
 from schemas.tables import TABLES
 from tests.builds import COMMAND, build_vico, clean_environment, journal, rows, running
@@ -131,6 +133,16 @@ def test_flags_are_stronger_than_the_file_and_the_file_than_the_environment(
     assert (choices.clip_seconds, choices.seed, choices.buckets) == (20, 10, 5)
     assert (choices.sources, choices.workers, choices.spans_minutes) == (["from_file.mp4"], 2, [1, 2])
     assert choices.jpeg_quality == 88
+
+
+def test_a_growing_output_keeps_its_budget_and_its_clips_until_they_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_request(tmp_path / "out" / ".work", BuildConfig(keep_clips=True, max_tokens=500, workers=2))
+    grown = read_command_line(["more", "--out", "out"])
+    assert (grown.keep_clips, grown.max_tokens, grown.workers) == (True, 500, 1)
+    assert not read_command_line(["more", "--out", "out", "--no-keep-clips"]).keep_clips
 
 
 def test_the_file_may_not_hold_what_is_no_choice(folder: Path) -> None:

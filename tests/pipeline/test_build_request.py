@@ -12,12 +12,21 @@ from schemas.build_config import BuildConfig
 def test_a_build_goes_on_with_what_the_last_one_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_request(tmp_path, BuildConfig(
-        captioner="file", captions=["words.jsonl"], captions_complete=True, clip_seconds=5, workers=3, max_tokens=10,
-        proxy="http://user:secret@host:1"))
+        captioner="file", captions=["words.jsonl"], captions_complete=True, clip_seconds=5, workers=3,
+        scratch="here", proxy="http://user:secret@host:1"))
     again = BuildConfig(**inherited_choices(tmp_path, {}))
-    assert (again.clip_seconds, again.captions_complete, again.workers, again.max_tokens) == (5, True, 1, None)
+    assert (again.clip_seconds, again.captions_complete, again.workers, again.scratch) == (5, True, 1, None)
     assert again.captions == [str(tmp_path / "words.jsonl")]
     assert "secret" not in (tmp_path / "request.json").read_text()
+
+
+def test_a_budget_bounds_all_runs_until_another_is_given(tmp_path: Path) -> None:
+    write_request(tmp_path, BuildConfig(max_tokens=10, max_cost=2.5, caption_price_in=1))
+    again = BuildConfig(**inherited_choices(tmp_path, {}))
+    assert (again.max_tokens, again.max_cost, again.caption_price_in) == (10, 2.5, 1)
+    said = {"max_tokens": 20, "max_cost": None}
+    other = BuildConfig(**(inherited_choices(tmp_path, said) | said))
+    assert (other.max_tokens, other.max_cost) == (20, None)
 
 
 @pytest.mark.parametrize(("before", "now"), [

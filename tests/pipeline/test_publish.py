@@ -15,6 +15,8 @@ from pipeline.published_set import NoDataSetError, newest
 from pipeline.shard_files import describe_shards, write_rows
 from pipeline.shared_files import NoSuchStoreError, ObjectFiles
 from schemas.tables import TABLES
+from schemas.views import views_sql
+from tests.documented_commands import ROOT, blocks_of
 from tests.object_store import BUCKET, published_bytes, s3_server
 
 INSPECT = Path(sys.executable).with_name("inspect-vico")
@@ -64,6 +66,21 @@ def test_the_same_again_changes_nothing(objects: ObjectFiles, tmp_path: Path) ->
     before = {name: objects.version(name) for name in objects.names("")}
     commit(tmp_path, objects)
     assert {name: objects.version(name) for name in objects.names("")} == before
+
+
+def test_what_the_page_says_makes_a_folder_of_it(
+    objects: ObjectFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = _gather(tmp_path / "built", "a", "b")
+    (built / "views.sql").write_text(views_sql())
+    commit(built, objects)
+    commit(_gather(built, "a", "c"), objects)
+    copying, = (block.text for block in blocks_of(ROOT / "docs" / "pipeline.md") if "store.bring" in block.text)
+    monkeypatch.chdir(tmp_path)
+    exec(copying.replace("s3://sets/one", objects.address), {})
+    assert _seen("one") == ["a", "c"]
+    assert not (tmp_path / "one" / ".work").exists()
+    assert json.loads((tmp_path / "one" / "manifest.json").read_text()) == newest(objects).manifest
 
 
 def test_a_reader_keeps_what_it_began_to_read(objects: ObjectFiles, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Wups:
             import nltk
             from nltk.corpus.reader.wordnet import WordNetCorpusReader
         except ModuleNotFoundError as error:
-            raise MissingDataError("WUPS needs nltk: pip install 'video-xl[wups]'") from error
+            raise MissingDataError("WUPS needs nltk: in the checkout, pip install -e '.[wups]'") from error
         nltk.data.path.append(str(nltk_data))  # nltk reads nothing outside the folders it is told of
         self._net: Any = WordNetCorpusReader(str(nltk_data / "corpora" / "wordnet"), None)
         self._stopwords = frozenset(stopwords.read_text(encoding="utf-8").split())

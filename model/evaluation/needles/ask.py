@@ -199,7 +199,7 @@ def _write_results(
     try:
         draw_png(maps, files.folder / "maps.png")
     except ModuleNotFoundError:
-        print("no picture: pip install 'video-xl[plots]'")
+        print("no picture; in the checkout, pip install -e '.[plots]'")
     for one in maps:
         mean = "no room" if one.mean is None else f"{100 * one.mean:5.1f} %"
         print(f"{one.method:24} {one.scoring:8} {mean}")

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from transformers import CLIPVisionModel, Qwen2ForCausalLM
+from safetensors.torch import save_file
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, Qwen2ForCausalLM
 
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.training.initial_model import InitialModelError, initial_config, initial_model, initial_processor
@@ -75,6 +76,23 @@ def test_parts_keep_what_they_knew(parts):
     inner = model.model.language_model
     assert torch.equal(inner.vst_embedding.weight[0], inner.embed_tokens.weight[end])
     assert initial_config(chosen).window_tokens == 48
+
+
+def test_the_tower_is_taken_out_of_a_whole_clip_and_out_of_nothing_else(parts, tmp_path):
+    chosen, _, tower = parts
+    words = {"vocab_size": 50, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
+             "num_attention_heads": 2}
+    whole = CLIPModel(CLIPConfig(vision_config=tower.config.to_dict(), text_config=words))
+    whole.vision_model.load_state_dict(tower.state_dict())
+    whole.save_pretrained(tmp_path / "clip")  # as CLIP is published: words and pictures in one file
+    processor = initial_processor(chosen, list)
+    model = initial_model(chosen, processor).eval()
+    with torch.no_grad():
+        assert torch.equal(
+            patch_features(model.model.vision_tower, pixels(2), 1), patch_features(tower, pixels(2), 1))
+    save_file({"other": torch.zeros(1)}, tmp_path / "clip" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InitialModelError, match="clip is no CLIP: it lacks embeddings"):
+        initial_model(chosen, processor)
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):

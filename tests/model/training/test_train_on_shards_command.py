@@ -81,6 +81,15 @@ def test_a_dry_run_says_steps_and_memory_and_writes_nothing(arguments, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_needs_no_gpu_and_a_run_without_one_says_so(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert run([*arguments, "--device", "cuda", "--dry-run"]) == 0
+    assert "memory of a device" in capsys.readouterr().out
+    assert run([*arguments, "--device", "cuda"]) == 2
+    assert "--device cuda: PyTorch finds 0 GPUs here" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dry_run_names_what_is_missing(arguments, shards, tmp_path, capsys):
     assert run([*arguments, "--dry-run", "--init", str(tmp_path / "no-model")]) == 2
     assert "missing:" in capsys.readouterr().out

@@ -64,3 +64,15 @@ def test_what_is_no_page_is_not_replaced(data_set: Path) -> None:
     (data_set / "report" / "letter.txt").write_text("dear")
     assert _refresh(data_set) is None
     assert (data_set / "report" / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize("how", [["--out", "page"], ["--serve", "--no-browser"]])
+def test_half_a_copy_of_a_data_set_is_a_wrong_call(
+    how: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("copied").mkdir()
+    Path("copied", "manifest.json").write_text("{}")
+    assert run(["copied", *how]) == 2
+    assert "copied holds no finished data set (no views.sql)" in capsys.readouterr().err
+    assert not Path("page").exists()
