@@ -21,6 +21,8 @@ from pipeline.llm_client import (
     ServersDownError,
 )
 from pipeline.llm_client.adaptive_limit import AdaptiveLimit
+from pipeline.llm_client.answer import read_completion, read_count, read_embeddings
+from pipeline.llm_client.errors import TroubleError
 from pipeline.llm_client.server import _retry_after
 from tests.fault_server import KINDS, FaultServer
 
@@ -295,3 +297,43 @@ def test_concurrency_reaches_what_the_server_bears() -> None:
 
 def test_every_kind_of_fault_is_one_the_client_knows_of() -> None:
     assert set(KINDS) >= {"429", "500", "503", "hang", "half", "drop", "wrong_json"}
+
+
+def body(content: str = '"{}"', ended: str = '"stop"', tokens: str = "7") -> str:
+    """An answer as a server writes it, from pieces of JSON."""
+    return (f'{{"choices": [{{"message": {{"content": {content}}}, "finish_reason": {ended}}}], '
+            f'"usage": {{"prompt_tokens": {tokens}, "completion_tokens": 5}}}}')
+
+
+@pytest.mark.parametrize("text", [
+    body('[{"type": "text", "text": "{}"}]'), body("5"), body('{"a": 1}'), body("true"), body(ended='["stop"]'),
+    body(ended="3"), body(tokens="1e999"), body(tokens="NaN"), body(tokens="-7"), body(tokens="1" + "0" * 400),
+    body(tokens="[7]"), "[" * 100_000, '{"choices": [' * 100_000, body("1" * 5000), "[1]", "null", ""])
+def test_what_is_no_answer_is_asked_for_again_and_never_stored(text: str) -> None:
+    with pytest.raises(TroubleError) as trouble:
+        read_completion(text, 0.1)
+    assert trouble.value.what == "half_answer"
+
+
+def test_an_answer_without_words_counts_as_empty() -> None:
+    assert read_completion(body("null", "null"), 0.1) == Answer("", "stop", 7, 5, 0.1)
+
+
+def test_half_an_emoji_in_an_answer_becomes_a_character_that_can_be_stored() -> None:
+    got = read_completion(body(r'"I see a \ud83d."', r'"\ude00"'), 0.1)
+    assert (got.text, got.finish_reason) == ("I see a \ufffd.", "\ufffd")
+    assert read_completion(body(r'"\ud83d\ude00"'), 0.1).text == "\U0001f600"
+
+
+@pytest.mark.parametrize("text", ['{"count": 1e999}', '{"count": -5}', "[1]", "[" * 100_000])
+def test_what_is_no_count_is_asked_for_again(text: str) -> None:
+    with pytest.raises(TroubleError):
+        read_count(text, 0.1)
+
+
+@pytest.mark.parametrize("text", [
+    '{"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"prompt_tokens": 1e999}}',
+    '{"data": [{"index": 1e999, "embedding": [1, 2]}]}', "[" * 100_000])
+def test_what_is_no_embedding_is_asked_for_again(text: str) -> None:
+    with pytest.raises(TroubleError):
+        read_embeddings(text, 1, 0.1)
