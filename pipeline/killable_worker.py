@@ -57,18 +57,17 @@ class KillableWorker:
         if self._process is None:
             self._start()
         try:
-            self._pipe.send((job, arguments))
-            return self._answer(stall_seconds, on_progress)
-        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            self._process.join()
-            code = self._process.exitcode
-            self.close()
-            raise WorkerCrashedError(f"the process died with exit code {code}") from error
+            with self._death_told():
+                self._pipe.send((job, arguments))
+            kind, value = self._answer(stall_seconds, on_progress)
         except BaseException:
             # A job left unanswered would answer the next one.
             if self._is_busy:
                 self.close()
             raise
+        if kind == "error":
+            raise value
+        return value
 
     def close(self) -> None:
         """Kill the process."""
@@ -78,20 +77,30 @@ class KillableWorker:
             self._pipe.close()
             self._process = self._pipe = None
 
-    def _answer(self, stall_seconds: float, on_progress: Report | None) -> Any:
+    def _answer(self, stall_seconds: float, on_progress: Report | None) -> tuple[str, Any]:
+        """How the job ended, done or error, and what it returned or raised."""
         self._is_busy = True
         while True:
-            if not self._pipe.poll(stall_seconds):
-                raise WorkerStalledError(f"no progress for {stall_seconds:g} s")
-            kind, value = self._pipe.recv()
-            if kind == "progress":
-                if on_progress is not None:
-                    on_progress(value)
-                continue
-            self._is_busy = False
-            if kind == "error":
-                raise value
-            return value
+            with self._death_told():
+                if not self._pipe.poll(stall_seconds):
+                    raise WorkerStalledError(f"no progress for {stall_seconds:g} s")
+                kind, value = self._pipe.recv()
+            if kind != "progress":
+                self._is_busy = False
+                return kind, value
+            if on_progress is not None:
+                on_progress(value)
+
+    @contextlib.contextmanager
+    def _death_told(self) -> Iterator[None]:
+        """For use of the pipe alone: what a job raises may be of the same types."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._process.join()
+            code = self._process.exitcode
+            self.close()
+            raise WorkerCrashedError(f"the process died with exit code {code}") from error
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")

@@ -42,6 +42,11 @@ def refuse(report: Report) -> None:
     raise UnreadableVideoError(Reason.NO_PICTURE, "sound only")
 
 
+def end_like_a_pipe(report: Report, error: Exception) -> None:
+    """As PyAV does when a file ends too early, or a network client when the other side is gone."""
+    raise error
+
+
 def take_long_but_report(report: Report, seconds: float) -> str:
     started = time.monotonic()
     while time.monotonic() - started < seconds:
@@ -97,6 +102,23 @@ def test_what_a_job_raises_comes_through_and_the_process_stays(worker: KillableW
         worker.run(refuse, stall_seconds=PATIENT_S)
     assert (caught.value.reason, caught.value.detail) == (Reason.NO_PICTURE, "sound only")
     assert _works(worker) == before
+
+
+@pytest.mark.parametrize("error", [EOFError("cut short"), ConnectionResetError(104, "reset"), BrokenPipeError(32, "x")])
+def test_a_job_that_raises_what_a_broken_pipe_raises_has_not_died(worker: KillableWorker, error: Exception) -> None:
+    before = _works(worker)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        worker.run(end_like_a_pipe, error, stall_seconds=PATIENT_S)
+    assert _works(worker) == before
+
+
+def test_what_a_look_at_the_progress_raises_comes_through_and_the_job_is_ended(worker: KillableWorker) -> None:
+    def look(share: float) -> None:
+        raise ConnectionResetError("nobody looks")
+
+    with pytest.raises(ConnectionResetError, match="nobody looks"):
+        worker.run(answer, 7, stall_seconds=PATIENT_S, on_progress=look)
+    _works(worker)
 
 
 def test_a_job_may_take_longer_than_the_limit_while_it_reports(worker: KillableWorker) -> None:
