@@ -47,7 +47,6 @@ class AnswerStore:
         for other in read_only:
             self._index(answers_in(other))
         self.own_keys: set[str] = set(self._index(folder))
-        self._files: dict[Path, int] = {}
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[str, bytes, Future[None]] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -61,10 +60,9 @@ class AnswerStore:
         if place is None:
             return None
         path, offset, length = place
-        with self._lock:
-            if path not in self._files:
-                self._files[path] = os.open(path, os.O_RDONLY)
-        return json.loads(os.pread(self._files[path], length, offset))
+        # Not kept open: there are three files for each video of a build by several machines.
+        with path.open("rb", buffering=0) as file:
+            return json.loads(os.pread(file.fileno(), length, offset))
 
     async def keep(self, key: str, record: dict[str, Any]) -> None:
         """Store a record; returns when the disk holds it."""
@@ -97,13 +95,10 @@ class AnswerStore:
         return b"".join(_line(key, _text(record)) for key, record in found if record is not None)
 
     def close(self) -> None:
-        """Finish writing and close the files."""
+        """Finish writing."""
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join()
-        for handle in self._files.values():
-            os.close(handle)
-        self._files.clear()
 
     def _write(self) -> None:
         """The writing thread: whatever has come meanwhile goes to the disk with one flush."""

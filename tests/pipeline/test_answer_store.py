@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -115,3 +116,21 @@ def test_a_full_disk_is_said_to_who_asked_and_spoils_nothing(
     keep(store, KEYS[2:3])
     store.close()
     assert AnswerStore(tmp_path).own_keys == {KEYS[0], KEYS[2]}
+
+
+def test_more_files_than_may_be_open_can_be_read(tmp_path: Path) -> None:
+    """Several machines leave three for each video."""
+    store = AnswerStore(tmp_path)
+    keep(store, KEYS)
+    store.close()
+    segment = next(tmp_path.glob("*.answers"))
+    for number, line in enumerate(segment.read_bytes().splitlines(keepends=True)):
+        (tmp_path / f"{number}.answers").write_bytes(line)
+    segment.unlink()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 50, before[1]))
+    try:
+        store = AnswerStore(tmp_path)
+        assert all(store.find(key) is not None for key in KEYS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
