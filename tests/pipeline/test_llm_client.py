@@ -161,6 +161,35 @@ def test_when_no_server_answers_it_ends_with_words_that_help() -> None:
     assert time.monotonic() - began < 15  # those who wait for a place learn it with the first
 
 
+@pytest.mark.parametrize("other", [(), ("http://127.0.0.1:9/v1",)])
+def test_servers_that_say_nothing_but_429_are_given_up_like_dead_ones(other: tuple[str, ...]) -> None:
+    """A quota that is used up is told so, too."""
+    began = time.monotonic()
+    with FaultServer(fault_share=1.0, kinds=("429",), retry_after="0") as server:
+        with pytest.raises(ServersDownError, match="nothing but 429: too many requests, or a quota that is used up"):
+            answers(20, server.url, *other, give_up_s=0.5)
+        server._share = 0.0
+        assert len(answers(3, server.url)[0]) == 3
+    assert time.monotonic() - began < 60
+
+
+def test_a_server_that_said_something_between_429s_is_not_given_up() -> None:
+    async def look() -> None:
+        servers = ServerPool(["http://127.0.0.1:9/v1"], give_up_s=0.2)
+        [server], busy = servers._servers, TroubleError("429", "too many requests")
+        server.went_wrong(busy, 0.0, time.monotonic())
+        await asyncio.sleep(0.3)
+        server.refused()
+        server.went_wrong(busy, 0.0, time.monotonic())
+        servers.check_alive("429")
+        await asyncio.sleep(0.3)
+        with pytest.raises(ServersDownError):
+            servers.check_alive("429")
+        await servers.close()
+
+    run(look())
+
+
 def test_servers_that_were_down_are_tried_again() -> None:
     with FaultServer(fault_share=1.0, kinds=("500",)) as server:
         servers = ServerPool([server.url], give_up_s=0.3)
