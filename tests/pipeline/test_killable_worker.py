@@ -164,7 +164,7 @@ def test_a_process_that_does_not_start_is_told_as_no_fault_of_the_job(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.killable_worker._BEGINS_WITHIN_S", 0.2)
-        with pytest.raises(WorkerNotStartedError, match="did not begin its work within 0.2 s"):
+        with pytest.raises(WorkerNotStartedError, match="did not begin its work"):
             worker.run(job_slow_to_import, stall_seconds=PATIENT_S)
     _works(worker)
 
