@@ -33,7 +33,7 @@ def temporary_prefect(home: Path, cluster: str | None = None) -> Iterator[str]:
     """Run a server; inside the block this process, and what it starts, uses it.
 
     Args:
-        home: PREFECT_HOME, made if need be.
+        home: PREFECT_HOME, made if need be; nobody else may look into it.
         cluster: address of a cluster whose nodes use it too. The server then listens at this machine's address on the
             way there, and lets in who knows a password that is made for this command.
 
@@ -44,6 +44,7 @@ def temporary_prefect(home: Path, cluster: str | None = None) -> Iterator[str]:
         PrefectDidNotStartError: with the last words of the server.
     """
     home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # its database holds the choices: the proxy with its password, signed addresses
     _forget_other_servers()
     os.environ.update({
         "PREFECT_HOME": str(home.absolute()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1",

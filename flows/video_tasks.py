@@ -18,7 +18,7 @@ from pipeline.catalogue import address
 from pipeline.fetch_request import Listing
 from pipeline.fetch_stage import FetchedVideo
 from pipeline.llm_client import ServerRefusesError, ServersDownError
-from pipeline.no_room import is_no_room
+from pipeline.no_room import no_room_in
 from pipeline.playlists import sources_in
 from pipeline.shared_run import Claims
 from pipeline.stopped import StoppedError
@@ -154,9 +154,10 @@ def _or_rejection(work: Callable[..., Any], shop: Workshop, source: Source, stag
         shop.journal.say("left", stage, source.source, why=str(stopped))
         return Unfinished(str(stopped))
     except OSError as error:
-        if not is_no_room(error):
+        no_room = no_room_in(error)
+        if no_room is None:
             raise
         shop.stopping.set()
-        return Unfinished(f"there is no room left for its products ({os.strerror(error.errno)})")
+        return Unfinished(f"there is no room left for its products ({os.strerror(no_room.errno)})")
     except ServerRefusesError as refused:
         return SetupWrong(str(refused))

@@ -40,6 +40,8 @@ def read_answer(text: str, shape: type[Shape]) -> Shape:
         values: Any = json.loads(text, strict=False)
     except json.JSONDecodeError as error:
         raise UnusableAnswerError(f"it is not JSON: {error.msg} at character {error.pos}") from error
+    except (ValueError, RecursionError) as error:
+        raise UnusableAnswerError("it is JSON with a number too long, or nested too deep") from error
     try:
         return shape.model_validate(values)
     except ValidationError as error:

@@ -47,7 +47,6 @@ class AnswerStore:
         for other in read_only:
             self._index(answers_in(other))
         self.own_keys: set[str] = set(self._index(folder))
-        self._files: dict[Path, int] = {}
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[str, bytes, Future[None]] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
@@ -61,15 +60,19 @@ class AnswerStore:
         if place is None:
             return None
         path, offset, length = place
-        with self._lock:
-            if path not in self._files:
-                self._files[path] = os.open(path, os.O_RDONLY)
-        return json.loads(os.pread(self._files[path], length, offset))
+        # Not kept open: there are three files for each video of a build by several machines.
+        with path.open("rb", buffering=0) as file:
+            return json.loads(os.pread(file.fileno(), length, offset))
 
     async def keep(self, key: str, record: dict[str, Any]) -> None:
-        """Store a record; returns when the disk holds it."""
+        """Store a record; returns when the disk holds it.
+
+        Raises:
+            OSError: it cannot be written; the next one is tried anew.
+        """
         text = _text(record)
         stored: Future[None] = Future()
+        stored.set_running_or_notify_cancel()  # who asked may go away: then the writer must not stumble over it
         with self._lock:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write, name="answer-store", daemon=True)
@@ -97,30 +100,23 @@ class AnswerStore:
         return b"".join(_line(key, _text(record)) for key, record in found if record is not None)
 
     def close(self) -> None:
-        """Finish writing and close the files."""
+        """Finish writing."""
         if self._writer is not None:
             self._queue.put(None)
             self._writer.join()
-        for handle in self._files.values():
-            os.close(handle)
-        self._files.clear()
 
     def _write(self) -> None:
         """The writing thread: whatever has come meanwhile goes to the disk with one flush."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{secrets.token_hex(8)}.answers"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        flush_folder(self._folder)
+        segment: tuple[Path, int] | None = None
         end, going_on = 0, True
         while going_on:
             batch, going_on = self._next_batch()
             lines = [_line(key, text) for key, text, _ in batch]
             try:
-                _write_all(handle, b"".join(lines))
+                path, handle = segment = segment or _new_segment(self._folder)
+                _write_at(handle, b"".join(lines), end)  # over what a batch that failed has left
                 os.fdatasync(handle)
-            except OSError as error:
-                os.ftruncate(handle, end)  # half a line would spoil the next one
-                os.lseek(handle, end, os.SEEK_SET)
+            except Exception as error:  # those who asked would wait for ever
                 for _, _, stored in batch:
                     stored.set_exception(error)
                 continue
@@ -129,7 +125,8 @@ class AnswerStore:
                 self.own_keys.add(key)
                 end += len(line)
                 stored.set_result(None)
-        os.close(handle)
+        if segment is not None:
+            os.close(segment[1])
 
     def _next_batch(self) -> tuple[list[tuple[str, bytes, Future[None]]], bool]:
         item = self._queue.get()
@@ -184,6 +181,16 @@ def _whole_lines(path: Path) -> Iterator[tuple[str, int, int]]:
             offset += len(line)
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def _new_segment(folder: Path) -> tuple[Path, int]:
+    """A file of its own for one process, open for writing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{secrets.token_hex(8)}.answers"
+    path.touch(exist_ok=False)
+    flush_folder(folder)
+    return path, os.open(path, os.O_WRONLY)
+
+
+def _write_at(handle: int, data: bytes, offset: int) -> None:
     while data:
-        data = data[os.write(handle, data):]
+        written = os.pwrite(handle, data, offset)
+        data, offset = data[written:], offset + written

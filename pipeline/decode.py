@@ -300,8 +300,10 @@ def _open(path: str) -> av.container.InputContainer:
     # interpreter's lock in FFmpeg's threads, and closing a container then waits for them for ever.
     try:
         # This file only: nothing inside it may make FFmpeg open another file or address.
-        return av.open(path, options={"protocol_whitelist": "file", "format_whitelist": _FORMATS})
-    except (av.FFmpegError, UnicodeDecodeError) as error:
+        return av.open(
+            path, metadata_errors="replace",  # a title in Latin-1 is no reason to do without the film
+            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS})
+    except av.FFmpegError as error:
         raise UnreadableVideoError(Reason.NOT_A_VIDEO, f"FFmpeg cannot open it: {_message(error)}") from error
 
 

@@ -43,7 +43,7 @@ from schemas.reasons import Reason, Stage
 from schemas.records import Chapter, Clip, Measures, Rejection, Source, Video
 from schemas.tables import FRAMES
 
-VERSION = "2"
+VERSION = "3"
 """Part of the key of every product: raise it when the same video gives another product."""
 
 CAPTION_FRAMES = pa.schema([("clip_index", pa.int32()), ("t_s", pa.float64()), ("jpeg", pa.binary())])

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pipeline.address_guard import Permissions, guard
 from pipeline.fetch_facts import choose_subtitles, one_line, read_facts_of_site
-from pipeline.fetch_faults import read_fault
+from pipeline.fetch_faults import raise_if_no_room, read_fault
 from pipeline.fetch_http import Downloader
 from pipeline.fetch_request import (
     LIST,
@@ -69,6 +69,7 @@ def fetch(report: Report, request: FetchRequest, folder: Path) -> Fetched | List
 
     Raises:
         FetchError: it could not be fetched; the reason says why.
+        OSError: there is no room for it.
     """
     sys.dont_write_bytecode = True  # modules are loaded late, and the guard lets nothing be written elsewhere
     permissions = Permissions(
@@ -94,6 +95,7 @@ def fetch(report: Report, request: FetchRequest, folder: Path) -> Fetched | List
     except FetchError as error:
         raise _explained(error, permissions, words) from None
     except Exception as error:  # yt-dlp's extractors raise anything at all; each becomes a reason
+        raise_if_no_room(error)
         raise _explained(read_fault(error), permissions, words) from None
 
 
@@ -183,6 +185,7 @@ def _fetched(downloader: Downloader, info: dict[str, Any], request: FetchRequest
             _fetch_subtitles(downloader, form, folder / name)
             subtitles.append(FetchedSubtitles(name, language, auto))
         except Exception as error:  # subtitles help, but a video is a video without them
+            raise_if_no_room(error)
             notes.append(f"subtitles: {read_fault(error).detail}")
     return Fetched(read_facts_of_site(info), tuple(subtitles), tuple(notes))
 

@@ -7,6 +7,7 @@ from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, TransportErr
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, UnsupportedError
 
 from pipeline.fetch_request import FetchError
+from pipeline.no_room import no_room_in
 from schemas.reasons import Reason
 
 _STATUS = {
@@ -24,6 +25,19 @@ _WORDS = (
     (r"did not get any data blocks|more expected|downloaded \d+ bytes", Reason.FETCH_BROKE_OFF),
     (r"http error 5\d\d", Reason.SERVER_FAULT),
 )
+
+
+def raise_if_no_room(error: BaseException) -> None:
+    """A full disk is no fault of the source: each further one would fail like it.
+
+    Raises:
+        OSError: behind the exception lies a full disk, a used-up quota or a disk that became read-only.
+    """
+    for one in _chain(error):
+        no_room = no_room_in(one)
+        if no_room is not None:
+            raise OSError(no_room.errno, no_room.strerror) from error
+
 
 def read_fault(error: BaseException) -> FetchError:
     """The fault behind an exception: what lies deepest in its chain of causes counts most."""

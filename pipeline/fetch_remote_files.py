@@ -14,6 +14,7 @@ import fsspec
 from pipeline.address_guard import Permissions, guard
 from pipeline.fetch_request import MEDIA, Fetched, FetchError, FetchRequest, Listing
 from pipeline.killable_worker import Report
+from pipeline.no_room import is_no_room
 from pipeline.private_networks import ANY
 from pipeline.sources import VIDEO_SUFFIXES, ListEntry
 from schemas.reasons import Reason
@@ -27,6 +28,7 @@ def fetch_object(report: Report, request: FetchRequest, folder: Path) -> Fetched
 
     Raises:
         FetchError: it could not be fetched; the reason says why.
+        OSError: there is no room for it.
     """
     sys.dont_write_bytecode = True
     # the process may have fetched for a stranger before: what it was held to then holds no more
@@ -47,6 +49,8 @@ def fetch_object(report: Report, request: FetchRequest, folder: Path) -> Fetched
     except (TimeoutError, ConnectionError) as error:
         raise FetchError(Reason.SERVER_UNREACHABLE, type(error).__name__) from error
     except OSError as error:
+        if is_no_room(error):
+            raise
         raise FetchError(Reason.FETCH_BROKE_OFF, error.strerror or type(error).__name__) from error
     return Fetched(SourceFacts())
 

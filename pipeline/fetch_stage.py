@@ -85,6 +85,7 @@ class Fetching:
 
         Raises:
             FetchError: it could not be fetched, tried as often as makes sense.
+            OSError: there is no room for it; what is half here stays for another run.
         """
         found = self.find(source, is_decoded)
         if found is not None:

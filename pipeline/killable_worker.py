@@ -16,6 +16,9 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+_BEGINS_WITHIN_S = 600.0
+"""Starting a process and importing what a job needs take long where a machine is busy."""
+
 Report = Callable[[float], None]
 """Takes the share of a job that is done, 0 to 1. A job that goes on must call it now and then."""
 
@@ -26,6 +29,10 @@ class WorkerStalledError(Exception):
 
 class WorkerCrashedError(Exception):
     """The worker's process died."""
+
+
+class WorkerNotStartedError(Exception):
+    """The worker has not begun its job for ten minutes: the fault of the machine, not of what the job reads."""
 
 
 class KillableWorker:
@@ -43,7 +50,7 @@ class KillableWorker:
         Args:
             job: a function at the top of a module.
             arguments: what it takes after `report`; everything must pickle.
-            stall_seconds: longest silence before the process is killed.
+            stall_seconds: longest silence before the process is killed, from when the job has begun.
             on_progress: called with every share that the job reports.
 
         Returns:
@@ -52,23 +59,23 @@ class KillableWorker:
         Raises:
             WorkerStalledError: no report for `stall_seconds`.
             WorkerCrashedError: the process died.
+            WorkerNotStartedError: the job did not begin.
             Exception: whatever the job raised.
         """
         if self._process is None:
             self._start()
         try:
-            self._pipe.send((job, arguments))
-            return self._answer(stall_seconds, on_progress)
-        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            self._process.join()
-            code = self._process.exitcode
-            self.close()
-            raise WorkerCrashedError(f"the process died with exit code {code}") from error
+            with self._death_told():
+                self._pipe.send((job, arguments))
+            kind, value = self._answer(stall_seconds, on_progress)
         except BaseException:
             # A job left unanswered would answer the next one.
             if self._is_busy:
                 self.close()
             raise
+        if kind == "error":
+            raise value
+        return value
 
     def close(self) -> None:
         """Kill the process."""
@@ -78,20 +85,37 @@ class KillableWorker:
             self._pipe.close()
             self._process = self._pipe = None
 
-    def _answer(self, stall_seconds: float, on_progress: Report | None) -> Any:
+    def _answer(self, stall_seconds: float, on_progress: Report | None) -> tuple[str, Any]:
+        """How the job ended, done or error, and what it returned or raised."""
         self._is_busy = True
+        self._wait_until_begun()
         while True:
-            if not self._pipe.poll(stall_seconds):
-                raise WorkerStalledError(f"no progress for {stall_seconds:g} s")
-            kind, value = self._pipe.recv()
-            if kind == "progress":
-                if on_progress is not None:
-                    on_progress(value)
-                continue
-            self._is_busy = False
-            if kind == "error":
-                raise value
-            return value
+            with self._death_told():
+                if not self._pipe.poll(stall_seconds):
+                    raise WorkerStalledError(f"no progress for {stall_seconds:g} s")
+                kind, value = self._pipe.recv()
+            if kind != "progress":
+                self._is_busy = False
+                return kind, value
+            if on_progress is not None:
+                on_progress(value)
+
+    def _wait_until_begun(self) -> None:
+        with self._death_told():
+            if not self._pipe.poll(_BEGINS_WITHIN_S):
+                raise WorkerNotStartedError(f"a process did not begin its work within {_BEGINS_WITHIN_S:g} s")
+            self._pipe.recv()
+
+    @contextlib.contextmanager
+    def _death_told(self) -> Iterator[None]:
+        """For use of the pipe alone: what a job raises may be of the same types."""
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            self._process.join()
+            code = self._process.exitcode
+            self.close()
+            raise WorkerCrashedError(f"the process died with exit code {code}") from error
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -148,9 +172,10 @@ def _serve(pipe: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
-            job, arguments = pipe.recv()
+            job, arguments = pipe.recv()  # imports the module of the job
         except EOFError:
             return
+        pipe.send(("begun", None))
         try:
             answer = ("done", job(lambda share: pipe.send(("progress", share)), *arguments))
         except Exception as error:  # handed to the caller, who raises it

@@ -15,8 +15,13 @@ def is_full(folder: Path) -> bool:
 
 def is_no_room(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, is a full disk, a used-up quota or a disk that became read-only."""
+    return no_room_in(error) is not None
+
+
+def no_room_in(error: BaseException | None) -> OSError | None:
+    """That one of an error and its causes which says that there is no room; None where none does."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return True
+            return error
         error = error.__cause__
-    return False
+    return None

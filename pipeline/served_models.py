@@ -38,6 +38,7 @@ from pipeline.shared_run import Stop
 from pipeline.stopped import StoppedError
 from pipeline.work_store import key_of
 from schemas.build_config import BuildConfig
+from schemas.half_characters import without_half_characters
 from schemas.reasons import Reason
 
 
@@ -198,7 +199,7 @@ class ServedModels:
             except UnusableAnswerError as fault:
                 if not repairs_left or not answer.final:
                     return Reply(first_key, reason=REASONS.get(answer.finish_reason, Reason.ANSWER_UNUSABLE),
-                                 detail=str(fault), raw=answer.text, answers=answers)
+                                 detail=without_half_characters(str(fault)), raw=answer.text, answers=answers)
                 request = question.request.and_then(*complaint(answer, fault, repairs_left))
         raise AssertionError("unreachable: the last round returns")
 

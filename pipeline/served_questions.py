@@ -8,6 +8,7 @@ from pipeline.answer_reading import UnusableAnswerError
 from pipeline.llm_client import Answer, Message, Request
 from pipeline.model_servers import Role
 from pipeline.prompt_files import load_prompt
+from schemas.half_characters import without_half_characters
 from schemas.reasons import Reason
 
 REPAIRS = 2
@@ -97,9 +98,12 @@ def _cut(text: str, most_bytes: int) -> str:
 
 
 def answer_of(record: dict[str, Any]) -> Answer:
-    """An answer as it was stored."""
-    return Answer(record["text"], record["finish_reason"], record["prompt_tokens"], record["completion_tokens"],
-                  record["seconds"])
+    """An answer as it was stored; one that is no text, as older versions stored it, as a request that failed."""
+    text, ended = record["text"], record["finish_reason"]
+    if not isinstance(text, str) or not isinstance(ended, str):
+        text, ended = "the stored answer is no text", "failed"
+    return Answer(without_half_characters(text), without_half_characters(ended), record["prompt_tokens"],
+                  record["completion_tokens"], record["seconds"])
 
 
 def usage_of(role: Role, model: str, prompt: str, replies: Sequence[Reply]) -> Usage:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from schemas.half_characters import without_half_characters
 from schemas.records import Subtitle
 
 _LARGEST_BYTES = 32 << 20
@@ -123,7 +124,7 @@ def _read_json3(text: str) -> Iterator[Cue]:
         if start_ms is None or not isinstance(pieces, list):
             continue
         words = "".join(str(piece.get("utf8", "")) for piece in pieces if isinstance(piece, dict))
-        yield start_ms / 1000, (start_ms + (duration_ms or 0)) / 1000, _clean(words)
+        yield start_ms / 1000, (start_ms + (duration_ms or 0)) / 1000, _clean(without_half_characters(words))
 
 
 def _number(event: Any, name: str) -> float | None:

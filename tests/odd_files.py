@@ -45,6 +45,15 @@ def overwritten(data: bytes, at: int, by: bytes) -> bytes:
     return data[:at] + by + data[at + len(by):]
 
 
+def write_latin_titles(video: Path, to: Path) -> None:
+    """The video with "Café" in Latin-1, which no format allows, as its title and as that of a chapter."""
+    titles = to.with_suffix(".txt")
+    titles.write_text(";FFMETADATA1\ntitle=Caf#\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=1\ntitle=Caf#\n")
+    _ffmpeg("-i", video, "-i", titles, "-map_metadata", "1", "-c", "copy", to)
+    titles.unlink()
+    to.write_bytes(to.read_bytes().replace(b"Caf#", b"Caf\xe9"))
+
+
 def upright_by_ffmpeg(video: Path, to: Path) -> Image.Image:
     """The first picture as FFmpeg's own player logic turns it."""
     _ffmpeg("-i", video, "-frames:v", "1", to)

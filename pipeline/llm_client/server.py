@@ -47,6 +47,9 @@ class Server:
         self.in_flight = 0
         self.closed_until = float("-inf")
         """Time of the monotonic clock before which nothing is sent."""
+        self.turned_away_at = float("inf")
+        """Time of the monotonic clock since which it has said nothing but 429: too many requests, or a quota that is
+        used up."""
         self._failures = 0
         self._times_out, self._left_out_at = 0, float("-inf")
 
@@ -104,6 +107,7 @@ class Server:
         if trouble.retry_after_s is not None:
             self.closed_until = max(self.closed_until, now + trouble.retry_after_s)
         if trouble.what == "429":
+            self.turned_away_at = min(self.turned_away_at, now)
             return  # busy, not dead
         self._failures += 1
         if self.out and sent_at >= self._left_out_at:  # those sent before met the same trouble
@@ -117,7 +121,7 @@ class Server:
             await client.close()
 
     def _is_alive(self) -> None:
-        self._failures, self._times_out = 0, 0
+        self._failures, self._times_out, self.turned_away_at = 0, 0, float("inf")
 
     def _not_answered(self, error: openai.APIStatusError) -> TroubleError | RefusedError:
         status, words = error.status_code, self._without_key(error.message)[:LONGEST_WORDS]

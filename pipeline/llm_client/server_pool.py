@@ -10,6 +10,9 @@ from pipeline.llm_client.errors import ServersDownError
 from pipeline.llm_client.server import Server
 
 _LOOK_AGAIN_S = 5.0
+_START_AGAIN = "Start the server again; the same command goes on."
+_USED_UP = ("What came was nothing but 429: too many requests, or a quota that is used up. "
+            "Once there is quota again, the same command goes on.")
 
 
 class ServerPool:
@@ -26,7 +29,7 @@ class ServerPool:
             key: sent as bearer token; None where the servers ask for none.
             most_in_flight: upper limit for each server.
             timeout_s: longest wait for one answer, seconds.
-            give_up_s: longest time without any answer from any server, seconds.
+            give_up_s: longest time without any answer from any server, seconds; "too many requests" (429) is none.
         """
         self._servers = [Server(url, key, most_in_flight, timeout_s) for url in urls]
         self._give_up_s = give_up_s
@@ -92,11 +95,13 @@ class ServerPool:
         Raises:
             ServersDownError: there is none.
         """
-        silent_s = time.monotonic() - self._answered_at
-        if silent_s > self._give_up_s and all(server.out for server in self._servers):
+        now = time.monotonic()
+        silent_s = now - self._answered_at
+        turning_away = [server for server in self._servers if now - server.turned_away_at > self._give_up_s]
+        if silent_s > self._give_up_s and all(server.out or server in turning_away for server in self._servers):
             urls = ", ".join(server.url for server in self._servers)
             self._down = (f"no answer from {urls} for {silent_s:.0f} s; the last trouble: {words}\n"
-                          "Start the server again; the same command goes on.")
+                          f"{_USED_UP if turning_away else _START_AGAIN}")
             for place in self._waiting:
                 if not place.done():
                     place.set_result(None)

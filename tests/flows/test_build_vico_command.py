@@ -153,12 +153,15 @@ def test_the_file_may_not_hold_what_is_no_choice(folder: Path) -> None:
 
 
 def test_nothing_could_be_made_and_the_choices_are_stored(folder: Path) -> None:
+    """Where none but the user may read them: a choice may hold a password."""
+    (folder / "made" / ".work" / "prefect").mkdir(parents=True, mode=0o755)
     """One run shows both: what it was told, from three sides, and how it ends when no file is a video."""
     (folder / "build.yaml").write_text("clip_seconds: 10\nseed: 10\nout: made\n")
     done = build_vico("holiday.mp4", "--config", "build.yaml", "--seed", "7", cwd=folder,
                       env={"VICO_CLIP_SECONDS": "5", "VICO_BUCKETS": "3"})
     assert done.returncode == NOTHING_MADE, done.stderr
     assert "nothing could be made" in done.stderr
+    assert (folder / "made" / ".work" / "prefect").stat().st_mode & 0o777 == 0o700
     manifest = json.loads((folder / "made" / "manifest.json").read_text())
     assert {name: manifest["config"][name] for name in ("clip_seconds", "seed", "buckets")} == {
         "clip_seconds": 10, "seed": 7, "buckets": 3}

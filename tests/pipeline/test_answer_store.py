@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -102,16 +103,76 @@ def test_a_full_disk_is_said_to_who_asked_and_spoils_nothing(
 ) -> None:
     store = AnswerStore(tmp_path)
     keep(store, KEYS[:1])
-    real = os.write
+    real = os.pwrite
 
-    def full(handle: int, data: bytes) -> int:
-        real(handle, data[:20])
+    def full(handle: int, data: bytes, offset: int) -> int:
+        real(handle, data[:-1], offset)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.answer_store.os.write", full)
+    monkeypatch.setattr("pipeline.answer_store.os.pwrite", full)
     with pytest.raises(OSError, match="No space left"):
         keep(store, KEYS[1:2])
     monkeypatch.undo()
     keep(store, KEYS[2:3])
+    assert store.find(KEYS[2])["text"].startswith("answer")
     store.close()
     assert AnswerStore(tmp_path).own_keys == {KEYS[0], KEYS[2]}
+
+
+@pytest.mark.parametrize("place", ["os.open", "flush_folder", "os.fdatasync", "secrets.token_hex"])
+def test_whatever_keeps_answers_from_the_disk_is_said_to_all_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the disk is gone")
+
+    store = AnswerStore(tmp_path / "answers")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pipeline.answer_store.{place}", broken)
+        for number in range(2):
+            with pytest.raises(RuntimeError, match="the disk is gone"):
+                keep(store, KEYS[number:number + 1])
+    keep(store, KEYS[2:3])
+    store.close()
+    assert KEYS[2] in AnswerStore(tmp_path / "answers").own_keys
+
+
+def test_a_folder_that_cannot_be_made_is_said_to_who_asked(tmp_path: Path) -> None:
+    (tmp_path / "answers").write_text("a file")
+    store = AnswerStore(tmp_path / "answers")
+    with pytest.raises(FileExistsError):
+        keep(store, KEYS[:1])
+    store.close()
+
+
+def test_who_goes_away_does_not_keep_others_from_their_answers(tmp_path: Path) -> None:
+    store = AnswerStore(tmp_path)
+
+    async def go_away() -> None:
+        asked = [asyncio.ensure_future(store.keep(key, {"text": "x"})) for key in KEYS]
+        await asyncio.sleep(0)
+        for one in asked[::2]:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(go_away(), 60))
+    store.close()
+    assert AnswerStore(tmp_path).own_keys == set(KEYS)
+
+
+def test_more_files_than_may_be_open_can_be_read(tmp_path: Path) -> None:
+    """Several machines leave three for each video."""
+    store = AnswerStore(tmp_path)
+    keep(store, KEYS)
+    store.close()
+    segment = next(tmp_path.glob("*.answers"))
+    for number, line in enumerate(segment.read_bytes().splitlines(keepends=True)):
+        (tmp_path / f"{number}.answers").write_bytes(line)
+    segment.unlink()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 50, before[1]))
+    try:
+        store = AnswerStore(tmp_path)
+        assert all(store.find(key) is not None for key in KEYS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

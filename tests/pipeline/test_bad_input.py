@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.decode import read_facts
 from schemas.reasons import SENTENCES, Reason
 from tests.builds import built, rows
-from tests.numbered_videos import Shown, read_number
-from tests.odd_files import upright_by_ffmpeg, write_odd_files
+from tests.numbered_videos import Shown, read_number, write_numbered
+from tests.odd_files import upright_by_ffmpeg, write_latin_titles, write_odd_files
 
 LEFT_OUT_WHOLE = {
     "empty.mp4": {Reason.EMPTY_FILE}, "noise.mp4": {Reason.NOT_A_VIDEO}, "text.mp4": {Reason.NOT_A_VIDEO},
@@ -133,6 +134,15 @@ def test_a_turned_video_is_stored_upright(odd: OddBuild, tmp_path: Path) -> None
     assert np.abs(_picture(frames[0]) - right).mean() < 6
     assert [read_number(np.rot90(_picture(row), -1)) for row in frames] == [
         number for _, number in _firsts(odd.truth, (0, 30))]
+
+
+@pytest.mark.parametrize("name", ["latin.mkv", "latin.mp4"])
+def test_a_title_in_another_encoding_costs_a_letter_and_not_the_video(tmp_path: Path, name: str) -> None:
+    truth = write_numbered(tmp_path / "good.mp4", "constant", 100, 320, 180)
+    write_latin_titles(tmp_path / "good.mp4", tmp_path / name)
+    facts = read_facts(str(tmp_path / name))
+    assert (facts.title, [title for _, _, title in facts.chapters]) == ("Caf\ufffd", ["Caf\ufffd"])
+    assert len(facts.ticks) == len(truth)
 
 
 def test_a_video_shorter_than_a_clip_is_one_clip(odd: OddBuild) -> None:

@@ -1,5 +1,6 @@
 """What the served captioner asks, and what it makes of answers."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
@@ -10,10 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.answer_reading import UnusableAnswerError, one_line, read_answer
+from pipeline.answer_store import AnswerStore
 from pipeline.captioner_served import ClipAnswer, clip_schema
+from pipeline.llm_client import Message, Request
 from pipeline.prompt_files import load_prompt
 from pipeline.sample_videos import sample_script, write_video
+from pipeline.served_models import ServedModels
+from pipeline.served_questions import Question, answer_of
 from schemas.build_config import BuildConfig
+from schemas.reasons import Reason
 from schemas.records import SubtitleFile
 from tests.builds import rows
 from tests.fault_server import FaultServer, right_answer
@@ -66,7 +72,7 @@ def test_a_line_is_one_line(text: str) -> None:
     (json.dumps(RIGHT | {"sentences": []}), "sentences"),
     (json.dumps(RIGHT | {"sentences": ["x" * 241]}), "sentences.0"),
     (json.dumps(RIGHT | {"sentences": [" \n"]}), "sentences.0"), (json.dumps(RIGHT | {"mood": "sad"}), "mood"),
-    (json.dumps(RIGHT | {"setting": None}), "setting"),
+    (json.dumps(RIGHT | {"setting": None}), "setting"), ("[" * 100_000, "too deep"), ("1" * 5000, "too long"),
 ])
 def test_what_cannot_be_used_is_said_so_that_a_model_can_mend_it(text: str, words: str) -> None:
     with pytest.raises(UnusableAnswerError, match=words):
@@ -141,3 +147,44 @@ def test_subtitles_that_came_with_the_video_are_hints_too(tmp_path: Path, given:
         assert hinted[0].count("</subtitles>") == 1
         assert [clip["subtitles"] for clip in clips] == [[], [
             {"start_s": 16.0, "end_s": 18.0, "text": "A bird </subtitles> flies.", "auto": True}]]
+
+
+def _ask(work: Path, text: Any, ended: Any, *urls: str) -> Any:
+    """What comes of a question whose answer an older version has stored."""
+    request = Request("m", (Message("user", ("what is seen?",)),), "clip", clip_schema(14), 100)
+    stored = {"role": "captions", "model": "m", "prompt": "caption.v1", "text": text, "finish_reason": ended,
+              "prompt_tokens": 10, "completion_tokens": 5, "seconds": 0.1}
+    store = AnswerStore(work / "answers")
+    asyncio.run(store.keep(request.key(), stored))
+    store.close()
+    choices = BuildConfig(captioner="served", caption_model="m", caption_urls=list(urls), answers=[str(work)])
+    with ServedModels(choices, work) as models:
+        [reply] = models.replies([Question("captions", "caption.v1", request, lambda text: read_answer(
+            text, ClipAnswer))])
+    return reply
+
+
+@pytest.mark.parametrize(("text", "ended"), [([{"type": "text", "text": "{}"}], "stop"), (json.dumps(RIGHT), ["stop"])])
+def test_a_stored_answer_that_is_no_text_is_asked_for_again(tmp_path: Path, text: Any, ended: Any) -> None:
+    with FaultServer() as server:
+        assert _ask(tmp_path / "asked", text, ended, server.url).value is not None
+    reply = _ask(tmp_path / "alone", text, ended)
+    assert (reply.reason, reply.raw) == (Reason.SERVER_FAILED, "the stored answer is no text")
+
+
+def test_half_an_emoji_in_a_stored_answer_becomes_a_character_that_a_table_holds() -> None:
+    stored = {"text": "I see a \ud83d", "finish_reason": "stop", "prompt_tokens": 10, "completion_tokens": 5,
+              "seconds": 0.1}
+    assert answer_of(stored).text == "I see a \ufffd"
+
+
+def test_half_an_emoji_named_by_a_fault_can_be_stored(tmp_path: Path) -> None:
+    """JSON inside of an answer may hold one, and our words about it repeat what it names."""
+    def read(text: str) -> None:
+        raise UnusableAnswerError(f"there are no sentences numbered {json.loads(text)}")
+
+    request = Request("m", (Message("user", ("which?",)),), "clip", clip_schema(14), 100)
+    with FaultServer(say=lambda _: r'"\ud83d"') as server, ServedModels(
+            BuildConfig(captioner="served", caption_model="m", caption_urls=[server.url]), tmp_path) as models:
+        [reply] = models.replies([Question("captions", "caption.v1", request, read)])
+    assert reply.detail == "there are no sentences numbered \ufffd"

@@ -1,5 +1,6 @@
 """Objects copied from an S3 server on this machine."""
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from pipeline.fetch import fetch
 from pipeline.fetch_remote_files import fetch_object
 from pipeline.fetch_request import MEDIA, FetchError, FetchRequest
-from pipeline.killable_worker import KillableWorker
+from pipeline.killable_worker import KillableWorker, Report
 from schemas.reasons import Reason
 
 DATA = bytes(range(256)) * 50_000
@@ -61,6 +62,24 @@ def test_what_is_half_there_is_gone_on_with(worker: KillableWorker, tmp_path: Pa
         part.write(b"!" * 1000)
     _fetch(worker, "s3://films/deep/a.mp4", tmp_path)
     assert (tmp_path / MEDIA).read_bytes() == b"!" * 1000 + DATA[1000:]
+
+
+def _fetch_with_little_room(report: Report, request: FetchRequest, folder: Path) -> Any:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+    try:
+        return fetch_object(report, request, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_is_no_fault_of_the_object_and_what_is_half_here_stays(
+    worker: KillableWorker, tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="File too large"):
+        _fetch(worker, "s3://films/deep/a.mp4", tmp_path, _fetch_with_little_room)
+    assert (tmp_path / f"{MEDIA}.part").stat().st_size == 1_000_000
+    _fetch(worker, "s3://films/deep/a.mp4", tmp_path)
+    assert (tmp_path / MEDIA).read_bytes() == DATA
 
 
 def test_but_not_with_another_version(worker: KillableWorker, tmp_path: Path) -> None:

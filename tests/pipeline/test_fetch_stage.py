@@ -1,6 +1,8 @@
 """The fetch stage of a run: patience, politeness, what is fetched once, and what a spent budget leaves."""
 
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from pipeline.fetch_request import FetchError
 from pipeline.fetch_stage import FetchedVideo, Fetching
 from pipeline.journal import Journal
+from pipeline.no_room import is_no_room
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
 from schemas.reasons import Reason
@@ -140,3 +143,27 @@ def test_fetched_videos_leave_the_cache_when_it_is_full(make_stage: Callable[...
         assert Path(held.source.path).exists(), "what a run still needs stays"
         assert Path(other.source.path).exists()
     assert stage.fetching.cache.shrink() == 0
+
+
+@contextmanager
+def _little_room(most_bytes: int) -> Iterator[None]:
+    """No file of a process that is started in the block can be larger: the disk says no in the middle of one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_no_fault_of_the_video_and_what_is_half_here_stays(make_stage: Callable[..., Stage]) -> None:
+    with _little_room(20_000):
+        full = make_stage()
+        with pytest.raises(OSError, match="File too large") as error:
+            full.fetch("2.mp4")
+    assert is_no_room(error.value)
+    assert [place.stat().st_size for place in full.out.rglob("media.part")] == [20_000]
+    again = make_stage()
+    with again.fetch("2.mp4") as fetched:
+        assert again.fetching.cache.path(fetched.video_id).read_bytes() == (again.server.folder / "2.mp4").read_bytes()
+    assert again.server.asked("2.mp4")[-1] == "bytes=20000-"

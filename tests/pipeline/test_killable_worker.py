@@ -1,6 +1,7 @@
 """The process that decodes may hang or crash; the one that asked goes on, and nothing is left behind."""
 
 import ctypes
+import importlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.decode import UnreadableVideoError
-from pipeline.killable_worker import KillableWorker, Report, WorkerCrashedError, WorkerPool, WorkerStalledError
+from pipeline.killable_worker import (
+    KillableWorker,
+    Report,
+    WorkerCrashedError,
+    WorkerNotStartedError,
+    WorkerPool,
+    WorkerStalledError,
+)
 from schemas.reasons import Reason
 from tests.builds import running
 
@@ -40,6 +48,11 @@ def abort(report: Report) -> None:
 
 def refuse(report: Report) -> None:
     raise UnreadableVideoError(Reason.NO_PICTURE, "sound only")
+
+
+def end_like_a_pipe(report: Report, error: Exception) -> None:
+    """As PyAV does when a file ends too early, or a network client when the other side is gone."""
+    raise error
 
 
 def take_long_but_report(report: Report, seconds: float) -> str:
@@ -99,9 +112,61 @@ def test_what_a_job_raises_comes_through_and_the_process_stays(worker: KillableW
     assert _works(worker) == before
 
 
+@pytest.mark.parametrize("error", [EOFError("cut short"), ConnectionResetError(104, "reset"), BrokenPipeError(32, "x")])
+def test_a_job_that_raises_what_a_broken_pipe_raises_has_not_died(worker: KillableWorker, error: Exception) -> None:
+    before = _works(worker)
+    with pytest.raises(type(error), match=str(error.args[-1])):
+        worker.run(end_like_a_pipe, error, stall_seconds=PATIENT_S)
+    assert _works(worker) == before
+
+
+def test_what_a_look_at_the_progress_raises_comes_through_and_the_job_is_ended(worker: KillableWorker) -> None:
+    def look(share: float) -> None:
+        raise ConnectionResetError("nobody looks")
+
+    with pytest.raises(ConnectionResetError, match="nobody looks"):
+        worker.run(answer, 7, stall_seconds=PATIENT_S, on_progress=look)
+    _works(worker)
+
+
 def test_a_job_may_take_longer_than_the_limit_while_it_reports(worker: KillableWorker) -> None:
     _works(worker)
     assert worker.run(take_long_but_report, 4.5, stall_seconds=3) == "done"
+
+
+SLOW_TO_IMPORT = """
+import time
+
+time.sleep(3)
+
+
+def job(report):
+    return "done"
+"""
+
+
+@pytest.fixture
+def job_slow_to_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Report], str]:
+    (tmp_path / "job_slow_to_import.py").write_text(SLOW_TO_IMPORT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "job_slow_to_import", raising=False)
+    return importlib.import_module("job_slow_to_import").job
+
+
+def test_what_a_process_takes_to_start_is_no_silence_of_the_job(
+    worker: KillableWorker, job_slow_to_import: Callable[[Report], str]
+) -> None:
+    assert worker.run(job_slow_to_import, stall_seconds=1) == "done"
+
+
+def test_a_process_that_does_not_start_is_told_as_no_fault_of_the_job(
+    worker: KillableWorker, job_slow_to_import: Callable[[Report], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.killable_worker._BEGINS_WITHIN_S", 0.2)
+        with pytest.raises(WorkerNotStartedError, match="did not begin its work"):
+            worker.run(job_slow_to_import, stall_seconds=PATIENT_S)
+    _works(worker)
 
 
 def test_a_pool_lends_each_worker_to_one_at_a_time_and_ends_them_all() -> None:

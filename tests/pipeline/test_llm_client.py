@@ -21,6 +21,8 @@ from pipeline.llm_client import (
     ServersDownError,
 )
 from pipeline.llm_client.adaptive_limit import AdaptiveLimit
+from pipeline.llm_client.answer import read_completion, read_count, read_embeddings
+from pipeline.llm_client.errors import TroubleError
 from pipeline.llm_client.server import _retry_after
 from tests.fault_server import KINDS, FaultServer
 
@@ -159,6 +161,35 @@ def test_when_no_server_answers_it_ends_with_words_that_help() -> None:
     assert time.monotonic() - began < 15  # those who wait for a place learn it with the first
 
 
+@pytest.mark.parametrize("other", [(), ("http://127.0.0.1:9/v1",)])
+def test_servers_that_say_nothing_but_429_are_given_up_like_dead_ones(other: tuple[str, ...]) -> None:
+    """A quota that is used up is told so, too."""
+    began = time.monotonic()
+    with FaultServer(fault_share=1.0, kinds=("429",), retry_after="0") as server:
+        with pytest.raises(ServersDownError, match="nothing but 429: too many requests, or a quota that is used up"):
+            answers(20, server.url, *other, give_up_s=0.5)
+        server._share = 0.0
+        assert len(answers(3, server.url)[0]) == 3
+    assert time.monotonic() - began < 60
+
+
+def test_a_server_that_said_something_between_429s_is_not_given_up() -> None:
+    async def look() -> None:
+        servers = ServerPool(["http://127.0.0.1:9/v1"], give_up_s=0.2)
+        [server], busy = servers._servers, TroubleError("429", "too many requests")
+        server.went_wrong(busy, 0.0, time.monotonic())
+        await asyncio.sleep(0.3)
+        server.refused()
+        server.went_wrong(busy, 0.0, time.monotonic())
+        servers.check_alive("429")
+        await asyncio.sleep(0.3)
+        with pytest.raises(ServersDownError):
+            servers.check_alive("429")
+        await servers.close()
+
+    run(look())
+
+
 def test_servers_that_were_down_are_tried_again() -> None:
     with FaultServer(fault_share=1.0, kinds=("500",)) as server:
         servers = ServerPool([server.url], give_up_s=0.3)
@@ -295,3 +326,43 @@ def test_concurrency_reaches_what_the_server_bears() -> None:
 
 def test_every_kind_of_fault_is_one_the_client_knows_of() -> None:
     assert set(KINDS) >= {"429", "500", "503", "hang", "half", "drop", "wrong_json"}
+
+
+def body(content: str = '"{}"', ended: str = '"stop"', tokens: str = "7") -> str:
+    """An answer as a server writes it, from pieces of JSON."""
+    return (f'{{"choices": [{{"message": {{"content": {content}}}, "finish_reason": {ended}}}], '
+            f'"usage": {{"prompt_tokens": {tokens}, "completion_tokens": 5}}}}')
+
+
+@pytest.mark.parametrize("text", [
+    body('[{"type": "text", "text": "{}"}]'), body("5"), body('{"a": 1}'), body("true"), body(ended='["stop"]'),
+    body(ended="3"), body(tokens="1e999"), body(tokens="NaN"), body(tokens="-7"), body(tokens="1" + "0" * 400),
+    body(tokens="[7]"), "[" * 100_000, '{"choices": [' * 100_000, body("1" * 5000), "[1]", "null", ""])
+def test_what_is_no_answer_is_asked_for_again_and_never_stored(text: str) -> None:
+    with pytest.raises(TroubleError) as trouble:
+        read_completion(text, 0.1)
+    assert trouble.value.what == "half_answer"
+
+
+def test_an_answer_without_words_counts_as_empty() -> None:
+    assert read_completion(body("null", "null"), 0.1) == Answer("", "stop", 7, 5, 0.1)
+
+
+def test_half_an_emoji_in_an_answer_becomes_a_character_that_can_be_stored() -> None:
+    got = read_completion(body(r'"I see a \ud83d."', r'"\ude00"'), 0.1)
+    assert (got.text, got.finish_reason) == ("I see a \ufffd.", "\ufffd")
+    assert read_completion(body(r'"\ud83d\ude00"'), 0.1).text == "\U0001f600"
+
+
+@pytest.mark.parametrize("text", ['{"count": 1e999}', '{"count": -5}', "[1]", "[" * 100_000])
+def test_what_is_no_count_is_asked_for_again(text: str) -> None:
+    with pytest.raises(TroubleError):
+        read_count(text, 0.1)
+
+
+@pytest.mark.parametrize("text", [
+    '{"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"prompt_tokens": 1e999}}',
+    '{"data": [{"index": 1e999, "embedding": [1, 2]}]}', "[" * 100_000])
+def test_what_is_no_embedding_is_asked_for_again(text: str) -> None:
+    with pytest.raises(TroubleError):
+        read_embeddings(text, 1, 0.1)

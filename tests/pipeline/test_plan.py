@@ -104,8 +104,9 @@ def test_nothing_is_guessed_that_must_be_given() -> None:
 def test_lengths_are_those_of_the_files(tmp_path: Path) -> None:
     shown = write_numbered(tmp_path / "a.mp4", "constant", 100, 320, 180)
     (tmp_path / "b.mp4").write_text("no video")
-    one, none = lengths(find_sources([str(tmp_path)]), 30)
-    assert none.seconds == 0
+    (tmp_path / "c.ogv").write_bytes(b"OggS\0\2" + bytes(20))  # FFmpeg says that it ends too early
+    one, *none = lengths(find_sources([str(tmp_path)]), 30)
+    assert [length.seconds for length in none] == [0, 0]
     assert one.seconds == pytest.approx(float(shown[-1].time) + 0.04, abs=0.05)
     assert one.pixels_per_second == pytest.approx(320 * 180 * 25)
 

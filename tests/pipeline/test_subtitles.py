@@ -77,6 +77,14 @@ def test_json3(tmp_path: Path) -> None:
         (1.0, 2.6, "hello there"), (2.6, 4.6, "again")]
 
 
+def test_half_an_emoji_becomes_a_character_that_a_table_holds(tmp_path: Path) -> None:
+    """Two halves in two pieces are one emoji."""
+    events = [{"tStartMs": 0, "dDurationMs": 2000, "segs": [{"utf8": "nice \ud83d"}]},
+              {"tStartMs": 3000, "dDurationMs": 2000, "segs": [{"utf8": "nice \ud83d"}, {"utf8": "\ude00"}]}]
+    assert _read(tmp_path, json.dumps({"events": events})) == [
+        (0.0, 2.0, "nice \ufffd"), (3.0, 5.0, "nice \U0001f600")]
+
+
 def test_rolling_captions_say_every_word_once(tmp_path: Path) -> None:
     lines = _read(tmp_path, ROLLING, auto=True)
     assert [words for _, _, words in lines] == ["hello and welcome", "to the show", "goodbye"]
