@@ -230,6 +230,7 @@ def _explained(fault: FetchError, permissions: Permissions, words: _Words) -> Fe
         return FetchError(Reason.ADDRESS_NOT_ALLOWED, f"it leads to a {permissions.refused_schemes[-1]} address")
     if any("javascript runtime" in one.lower() for one in words.warnings):
         return FetchError(
-            fault.reason, f"{fault.detail} (this site needs a JavaScript runtime: pip install 'video-xl[youtube]')",
+            fault.reason,
+            f"{fault.detail} (this site needs a JavaScript runtime: in the checkout, pip install -e '.[youtube]')",
             fault.wait_s)
     return fault

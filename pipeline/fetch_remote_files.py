@@ -41,7 +41,8 @@ def fetch_object(report: Report, request: FetchRequest, folder: Path) -> Fetched
         _copy(report, system, key, request, folder)
     except ImportError as error:
         raise FetchError(
-            Reason.FETCH_FAILED, f"{scheme}:// needs one more package: pip install 'video-xl[{scheme}]'") from error
+            Reason.FETCH_FAILED,
+            f"{scheme}:// needs one more package: in the checkout, pip install -e '.[{scheme}]'") from error
     except FileNotFoundError as error:
         raise FetchError(Reason.NOT_FOUND, "the store holds no such object") from error
     except PermissionError as error:

@@ -51,7 +51,7 @@ def write_results(folders: GridFolders) -> None:
     try:
         from model.evaluation.ablation.plots import draw_plots
     except ModuleNotFoundError:
-        print("no plots: pip install 'video-xl[plots]'")
+        print("no plots; in the checkout, pip install -e '.[plots]'")
         return
     draw_plots(folders, results)
 

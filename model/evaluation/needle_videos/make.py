@@ -73,8 +73,8 @@ class MakeChoices(BaseModel):
     def _seen(self) -> "MakeChoices":
         if round(self.needle_seconds * self.fps) < 1:
             raise ValueError(
-                f"a needle of {self.needle_seconds:g} s is shown in no frame at {self.fps} a second: raise --needle-seconds "
-                "or --fps")
+                f"a needle of {self.needle_seconds:g} s is shown in no frame at {self.fps} a second: raise "
+                "--needle-seconds or --fps")
         return self
 
     def settings(self) -> dict[str, Any]:
