@@ -180,8 +180,8 @@ class BuildConfig(SourceChoices, CheckChoices, BaseModel):
     def _a_budget_has_one_keeper(self) -> "BuildConfig":
         if self.ray and (self.max_tokens or self.max_cost):
             raise ValueError(
-                "max_tokens and max_cost are counted by one machine and cannot be kept with ray; an output keeps those of "
-                "the builds before: max_tokens: null and max_cost: null in the file of --config lift them")
+                "max_tokens and max_cost are counted by one machine and cannot be kept with ray; an output keeps those "
+                "of the builds before: max_tokens: null and max_cost: null in the file of --config lift them")
         return self
 
     @property
