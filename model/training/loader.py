@@ -27,7 +27,7 @@ from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError
 from model.training.packing import Rows, pack
 from model.training.row_length import a_ratio_fits, may_be_too_long, may_fit_no_ratio, positions_needed, runs_of
-from model.training.row_reader import FILLER, ReadBatch, RowReader
+from model.training.row_reader import FILLER, ReadBatch, RowReader, leave_stopping_to_the_parent
 from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
 from model.training.shard_files import ShardError, holds_data_set
 from model.training.training_ids import training_ids
@@ -114,7 +114,8 @@ class TrainingLoader:
         # With a generator of its own it takes no number from torch's, which the training may use.
         loader = DataLoader(
             reader, batch_size=None, sampler=_Jobs(self), num_workers=self._workers, collate_fn=_as_it_is,
-            prefetch_factor=_PREFETCHED_BATCHES if self._workers else None, generator=torch.Generator())
+            prefetch_factor=_PREFETCHED_BATCHES if self._workers else None, generator=torch.Generator(),
+            worker_init_fn=leave_stopping_to_the_parent)
         for read in loader:
             if isinstance(read, ShardError):
                 raise read

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import multiprocessing
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
@@ -171,6 +173,36 @@ def test_the_global_generator_of_torch_is_left_alone(shards: list[str]) -> None:
     torch.manual_seed(5)
     next(iter(loader(shards)))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_workers_end_when_this_process_says_so_and_not_when_others_do(shards: list[str]) -> None:
+    """A polite stop may reach every process of a group."""
+    others = set(multiprocessing.active_children())
+    batches = iter(loader(shards, workers=2))
+    expected = [digest(batch) for batch in islice(loader(shards), 9)]
+    found = [digest(next(batches))]
+    workers = [one for one in multiprocessing.active_children() if one not in others]
+    assert len(workers) == 2
+    for polite in ("TERM", "INT"):
+        subprocess.run(["kill", f"-{polite}", *(str(worker.pid) for worker in workers)], check=True)
+    found += [digest(batch) for batch in islice(batches, 8)]  # more than were made beforehand
+    assert found == expected
+    batches.close()
+    workers[0].join(60)
+    assert not any(worker.is_alive() for worker in workers)
+
+    hanging = iter(loader(shards, workers=1))
+    next(hanging)
+    worker, = (one for one in multiprocessing.active_children() if one not in others)
+
+    def end() -> None:
+        worker.terminate()
+        worker.join(60)  # torch raises at once, or for the next batch
+        list(islice(hanging, 9))
+
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        end()
+    assert not worker.is_alive()
 
 
 def test_an_undecodable_picture_is_counted_and_its_row_teaches_nothing(tmp_path: Path) -> None:
