@@ -93,6 +93,7 @@ class TrainingLoader:
         self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
         self._chunks = _chunks(self._rows, self._samples, self._frames, settings.streams)
+        self._content = _content(self._samples, self._chunks)
         source_of_row = self._samples.source[self._rows.first_samples]
         self._rows_of_source = [np.flatnonzero(source_of_row == number) for number in range(len(mixture.sources))]
         self._epoch, self._batch = 0, 0
@@ -135,8 +136,8 @@ class TrainingLoader:
     def state_dict(self) -> dict[str, Any]:
         """The exact position, as plain values that JSON can hold: the same on every rank but for `bad`."""
         return {
-            "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "bad": dict(self._bad),
-            "bad_of_epoch": list(self._bad_of_epoch)}
+            "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "content": self._content,
+            "bad": dict(self._bad), "bad_of_epoch": list(self._bad_of_epoch)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken: the batches that follow are the same to the bit.
@@ -146,10 +147,12 @@ class TrainingLoader:
         Raises:
             LoaderStateError: it belongs to other data, another mixture, seed or global batch.
         """
-        if state["data"] != self._fingerprint():
+        # A state of a release that did not note the content says nothing of it.
+        if state["data"] != self._fingerprint() or state.get("content", self._content) != self._content:
             raise LoaderStateError(
-                "the loader's state was taken with other shards, another mixture, seed, packing or number of rows in a "
-                "global batch: resume with those, or begin anew without the state")
+                "the loader's state was taken with other shards (or their samples changed, or were written into other "
+                "row groups), another mixture, seed, packing or number of rows in a global batch: resume with those, "
+                "or begin anew without the state")
         self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
         self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
 
@@ -333,6 +336,12 @@ def _chunks(rows: Rows, samples: SampleTable, frames: FrameTable, streams: int) 
     groups = np.where(first_frame >= 0, of_frames, len(frames.group_file) + samples.group[firsts])
     fit_all = max(len(np.unique(groups)), len(np.unique(samples.group[rows.samples]))) <= streams
     return np.zeros_like(groups) if fit_all else groups
+
+
+def _content(samples: SampleTable, chunks: np.ndarray) -> str:
+    """What samples say and show, and which rows share a row group: the order hangs on that, and not on its number."""
+    _, group_of_row = np.unique(chunks, return_inverse=True)
+    return hashlib.sha256(samples.content.encode() + group_of_row.astype(np.int64).tobytes()).hexdigest()[:32]
 
 
 def _too_much(count: int, allowed: float, settings: LoaderSettings, examples: list[str]) -> str:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.image_tiles import best_canvas
+from model.training.content_hash import ContentHash
 from model.training.frame_table import FrameTable
 from model.training.mixture import Mixture, MixtureError, MixtureSource
 from model.training.shard_files import open_table, read_group, table_files
@@ -70,12 +71,16 @@ class SampleTable:
     """uint64 [n]: a number from its id alone, by which a cap chooses."""
     digest: str
     """A hash over the ids of all samples taken, in their order."""
+    content: str
+    """A hash over their conversations and media."""
 
     def keep(self, chosen: np.ndarray) -> "SampleTable":
         """The table with some of its samples: a mask [n]."""
         columns = {name: getattr(self, name)[chosen]
                    for name in ("group", "row", "source", "text", "key", "crops", "first_frame", "draw")}
-        return SampleTable(self.files, self.roots, self.group_file, self.group_number, **columns, digest=self.digest)
+        return SampleTable(
+            self.files, self.roots, self.group_file, self.group_number, **columns, digest=self.digest,
+            content=self.content)
 
 
 class SampleScan:
@@ -96,7 +101,7 @@ class SampleScan:
         self.counts = [SourceCounts() for _ in mixture.sources]
         self._mixture, self._roots, self._frames = mixture, roots, frames
         self._costs, self._tiles_of = costs, tiles_of
-        self._digest = hashlib.sha256()
+        self._digest, self._content = hashlib.sha256(), ContentHash()
         self._keys: dict[tuple, int] = {}
         self._facts: list[tuple[int, int]] = []
         self._parts: list[dict[str, np.ndarray]] = []
@@ -126,7 +131,7 @@ class SampleScan:
                    else np.empty(0, kind) for name, kind in kinds.items()}
         return SampleTable(
             tuple(files), tuple(roots), np.array(group_file, np.int32), np.array(group_number, np.int32), **columns,
-            digest=self._digest.hexdigest())
+            digest=self._digest.hexdigest(), content=self._content.hexdigest())
 
     def _take(self, table: pa.Table, root: int, barred: "Barred", group: int) -> None:
         source = self._sources(table, root)
@@ -153,6 +158,8 @@ class SampleScan:
         ids = table["sample_id"].take(pa.array(left))
         for sample_id in ids.to_pylist():
             self._digest.update(f"{sample_id}\n".encode())
+        for name in ("conversations", "media"):
+            self._content.add(name, table[name].combine_chunks().take(pa.array(left)))
         self._parts.append({
             "group": np.full(len(left), group), "row": left, "source": source[left],
             "text": (talk.text_bytes + self._costs.conversation + self._costs.turn * talk.turns)[left],

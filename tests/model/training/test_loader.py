@@ -153,6 +153,25 @@ def test_a_state_of_other_data_is_refused(shards: list[str]) -> None:
         loader(shards[:1]).load_state_dict(loader(shards).state_dict())
 
 
+def test_a_state_is_refused_where_samples_say_another_thing_or_lie_in_other_row_groups(tmp_path: Path) -> None:
+    films = [row for film in range(24) for row in video_frames(f"film{film:02d}", 2, 10 * film)]
+
+    def made(name: str, answer: str = "It.", seconds: float = 2.0, frames_per_group: int = 2) -> TrainingLoader:
+        samples = [sample(f"{film:02d}", [medium(f"film{film:02d}", 0.0, seconds)], "<image>\nWhat?", answer)
+                   for film in range(24)]
+        return loader([str(write_data_set(tmp_path / name, samples, films, frames_per_group=frames_per_group))])
+
+    state = json.loads(json.dumps(made("first").state_dict()))
+    made("again").load_state_dict(state)
+    for name, changes in (
+        ("answer", {"answer": "No."}), ("stretch", {"seconds": 1.5}), ("groups", {"frames_per_group": 4}),
+    ):
+        with pytest.raises(LoaderStateError, match="samples changed, or were written into other row groups"):
+            made(name, **changes).load_state_dict(state)
+    older = {name: value for name, value in state.items() if name != "content"}
+    made("older").load_state_dict(older)
+
+
 def test_no_rank_is_idle_and_what_fills_up_teaches_nothing(shards: list[str]) -> None:
     facts = loader(shards, rows=1, world_size=6).facts()
     assert 0 < facts.filler_rows_per_epoch < 6
