@@ -98,10 +98,21 @@ def initial_model(choices: TrainChoices, processor: VideoXLProcessor) -> VideoXL
             model = VideoXLForConditionalGeneration.from_pretrained(choices.init, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise InitialModelError(str(error)) from error
+        own_memory(model)
     if choices.init in ("scratch", "parts"):
         model.begin_vst(processor.tokenizer.eos_token_id)
         model.generation_config.eos_token_id = processor.tokenizer.eos_token_id  # or it would not stop at its end
     return model.to(weight_type(choices))
+
+
+def own_memory(model: torch.nn.Module) -> None:
+    """Move weights out of the file that they are mapped from.
+
+    There they stand where the file has them, which no allocator would choose, and matrix products of memory that is
+    aligned differently differ in their last bits.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def scratch_config(sizes: dict[str, Any], vocabulary: int) -> VideoXLConfig:

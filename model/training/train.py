@@ -26,7 +26,7 @@ from model.training.checkpoint import (
 )
 from model.training.checkpoint_folder import RunNotWrittenError, step_folder, why_not_written
 from model.training.drawn_ratios import drawn_ratios
-from model.training.initial_model import initial_model, weight_type
+from model.training.initial_model import initial_model, own_memory, weight_type
 from model.training.learning_rate import learning_rate
 from model.training.loader import TrainingLoader, state_of_rank
 from model.training.lora import add_adapters
@@ -167,16 +167,6 @@ def prepared_model(
         return model.to(ranks.device)
     shard(model, ranks, mixed=choices.precision == "mixed")
     return model
-
-
-def own_memory(model: torch.nn.Module) -> None:
-    """Move weights out of the file that they are mapped from.
-
-    There they stand where the file has them, which no allocator would choose, and matrix products of memory that is
-    aligned differently differ in their last bits.
-    """
-    for parameter in model.parameters():
-        parameter.data = parameter.data.clone()
 
 
 def step_settings(choices: TrainChoices, ranks: Ranks) -> StepSettings:
