@@ -26,7 +26,15 @@ from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything
 from model.training.shard_files import ShardError
 from tests.model.tiny_models import byte_tokenizer, tiny_config
-from tests.model.training.hand_made_shards import frame, jpeg, medium, sample, video_frames, write_data_set
+from tests.model.training.hand_made_shards import (
+    frame,
+    jpeg,
+    medium,
+    sample,
+    turned_jpeg,
+    video_frames,
+    write_data_set,
+)
 
 CONFIG = tiny_config()
 PROCESSOR = VideoXLProcessor.for_model(CONFIG, byte_tokenizer())
@@ -192,6 +200,17 @@ def test_the_global_generator_of_torch_is_left_alone(shards: list[str]) -> None:
     torch.manual_seed(5)
     next(iter(loader(shards)))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_picture_with_damaged_exif_is_counted(tmp_path: Path) -> None:
+    """Values that PIL cannot write back without the turn: it raises TypeError, struct.error, AttributeError."""
+    pictures = {"whole": turned_jpeg(0x0103, 3), "resolution": turned_jpeg(0x011a, 1),
+                "compression": turned_jpeg(0x0103, 1), "maker": turned_jpeg(0x010f, 5)}
+    frames = [frame(name, 0, None, picture) for name, picture in pictures.items()]
+    samples = [sample(name, [medium(name, kind="image")], "<image>\n?", "!") for name in pictures]
+    some = loader([str(write_data_set(tmp_path / "made", samples, frames))], max_bad_fraction=1.0)
+    assert seen(islice(some, some.batches_per_epoch)) == ["whole"]
+    assert some.bad == {"picture_unreadable": 3}
 
 
 def test_workers_end_when_this_process_says_so_and_not_when_others_do(shards: list[str]) -> None:
