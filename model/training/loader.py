@@ -163,7 +163,8 @@ class TrainingLoader:
             SourceFacts(
                 name=source.name, samples=int(samples[number]), rows=len(rows),
                 rows_per_epoch=rows_per_epoch(len(rows), source.weight), left_out=dict(counts.left_out),
-                bad=dict(counts.bad))
+                bad=dict(counts.bad),
+                kinds_not_there=tuple(kind for kind in source.kinds or () if kind not in counts.kinds))
             for number, (source, counts, rows) in enumerate(
                 zip(self._mixture.sources, self._counts, self._rows_of_source, strict=True)))
         crops = self._samples.crops[self._rows.first_samples]

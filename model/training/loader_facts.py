@@ -18,6 +18,8 @@ class SourceFacts:
     """Samples left out by rule, by reason: not_train, calibration, duplicate, evidence_unseen, over_cap."""
     bad: dict[str, int]
     """Samples that cannot be used, by reason; they count against `max_bad_fraction`."""
+    kinds_not_there: tuple[str, ...] = ()
+    """Kinds that it names and of which no sample is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class LoaderFacts:
         for source in self.sources:
             lines.append(f"{source.name}: {source.samples:,} samples in {source.rows:,} rows, "
                          f"{source.rows_per_epoch:,} rows an epoch")
+            lines += [f"  there is no sample of the kind {kind!r}" for kind in source.kinds_not_there]
             lines += [f"  left out, {reason}: {count:,}" for reason, count in sorted(source.left_out.items())]
             lines += [f"  unusable, {reason}: {count:,}" for reason, count in sorted(source.bad.items())]
         lines.append(

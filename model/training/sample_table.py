@@ -40,6 +40,8 @@ class SourceCounts:
 
     left_out: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
+    kinds: set[str] = field(default_factory=set)
+    """Kinds of samples that its folders hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class SampleScan:
         """
         self.counts = [SourceCounts() for _ in mixture.sources]
         self._mixture, self._roots, self._frames = mixture, roots, frames
+        self._folders = [set(mixture.folders_of(source)) for source in mixture.sources]
         self._costs, self._tiles_of = costs, tiles_of
         self._digest, self._content = hashlib.sha256(), ContentHash()
         self._keys: dict[tuple, int] = {}
@@ -182,16 +185,15 @@ class SampleScan:
         for pair in pairs.dictionary.to_pylist():
             dataset, kind = pair.split("\0")
             taking = [number for number, source in enumerate(self._mixture.sources)
-                      if self._takes(source, root, dataset, kind)]
+                      if source.takes(dataset, kind) and self._roots[root] in self._folders[number]]
             if len(taking) > 1:
                 names = " and ".join(repr(self._mixture.sources[number].name) for number in taking)
                 raise MixtureError(f"the sources {names} both take {kind!r} of {dataset!r}: every sample belongs to "
                                    "one source; narrow their datasets or kinds")
             of_pairs.append(taking[0] if taking else -1)
+            for number in taking:
+                self.counts[number].kinds.add(kind)
         return np.array(of_pairs or [-1], np.int16)[pairs.indices.to_numpy()] if len(pairs) else np.empty(0, np.int16)
-
-    def _takes(self, source: MixtureSource, root: int, dataset: str, kind: str) -> bool:
-        return source.takes(dataset, kind) and self._roots[root] in self._mixture.folders_of(source)
 
     def _subjects(
         self, left: np.ndarray, source: np.ndarray, media: "_Media", root: int, begins_with_mark: np.ndarray

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -384,6 +385,29 @@ def test_two_sources_may_not_take_the_same_samples(shards: list[str]) -> None:
         {"name": "one", "datasets": ["made"]}, {"name": "two", "kinds": ["asked"]}]})
     with pytest.raises(MixtureError, match="'one' and 'two' both take 'asked' of 'made'"):
         loader(mixture)
+
+
+def test_a_folder_in_several_spellings_is_one(shards: list[str], tmp_path: Path) -> None:
+    films, _ = shards
+    (tmp_path / "link").symlink_to(films)
+    spellings = [films, f"{films}/../films", str(tmp_path / "link"), os.path.relpath(films)]
+    assert loader(spellings).facts() == loader([films]).facts()
+    for spelling in spellings[1:]:
+        mixture = Mixture.model_validate({"sources": [
+            {"name": "one", "shards": [films]}, {"name": "two", "shards": [spelling]}]})
+        with pytest.raises(MixtureError, match="'one' and 'two' both take"):
+            loader(mixture)
+    nowhere = tmp_path / "nowhere"
+    twice = Mixture.model_validate({"shards": [films, str(nowhere), f"{nowhere}/../nowhere"],
+                                    "sources": [{"name": "all"}]})
+    assert len(missing_parts(twice)) == 1
+
+
+def test_a_kind_of_which_there_is_no_sample_is_told(shards: list[str]) -> None:
+    mixture = Mixture.model_validate({"shards": shards, "sources": [{"name": "made", "kinds": ["asked", "aksed"]}]})
+    facts = loader(mixture).facts()
+    assert facts.samples == len(ALL)
+    assert [line for line in facts.lines() if "kind" in line] == ["  there is no sample of the kind 'aksed'"]
 
 
 def test_broken_data_sets_are_named(tmp_path: Path) -> None:
