@@ -89,8 +89,8 @@ class TrainingLoader:
         scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
         self._counts: list[SourceCounts] = scan.counts
         table = _fitting(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
+        self._check_bad_share(len(table.source))  # a cap leaves out samples, and of those read none that is unusable
         self._samples: SampleTable = _capped(table, self._counts, mixture)
-        self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
         self._chunks = _chunks(self._rows, self._samples, self._frames, settings.streams)
         self._content = _content(self._samples, self._chunks)
@@ -98,7 +98,7 @@ class TrainingLoader:
         self._rows_of_source = [np.flatnonzero(source_of_row == number) for number in range(len(mixture.sources))]
         self._epoch, self._batch = 0, 0
         self._bad: Counter[str] = Counter()
-        self._bad_of_epoch: list[str] = []
+        self._bad_of_epoch: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the present position on, without end.
@@ -106,7 +106,7 @@ class TrainingLoader:
         Raises:
             MixtureError: something is missing on the disk, or there is no sample at all.
             ShardError: a file cannot be read.
-            TooMuchBadError: too many samples turned out to be unusable.
+            TooMuchBadError: too many samples turned out to be unusable; raised for one rank alone, see `check_bad`.
         """
         self._check_complete()
         reader = RowReader(
@@ -133,11 +133,39 @@ class TrainingLoader:
         """Samples whose pictures turned out to be unusable while reading, on this rank, by reason."""
         return dict(self._bad)
 
+    @property
+    def bad_of_epoch(self) -> dict[str, str]:
+        """Samples that turned out to be unusable in the epoch of the last batch, on this rank: what is wrong, by id.
+
+        A sample that an epoch shows several times is one."""
+        return dict(self._bad_of_epoch)
+
+    @property
+    def most_bad(self) -> float:
+        """How many samples of an epoch may turn out to be unusable on all ranks together."""
+        return self._settings.max_bad_fraction * len(self._rows.samples)
+
+    def check_bad(self, of_ranks: Sequence[dict[str, str]]) -> None:
+        """See that no more samples turned out to be unusable than may.
+
+        One rank alone sees to it itself. Of several none knows how many the others found: who trains with them asks all
+        ranks behind each batch.
+
+        Args:
+            of_ranks: the `bad_of_epoch` of each.
+
+        Raises:
+            TooMuchBadError: there are more.
+        """
+        bad = {sample_id: said for one in of_ranks for sample_id, said in one.items()}
+        if len(bad) > self.most_bad:
+            raise TooMuchBadError(_too_much(len(bad), self.most_bad, self._settings, list(bad.values())))
+
     def state_dict(self) -> dict[str, Any]:
         """The exact position, as plain values that JSON can hold: the same on every rank but for `bad`."""
         return {
             "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "content": self._content,
-            "bad": dict(self._bad), "bad_of_epoch": list(self._bad_of_epoch)}
+            "bad": dict(self._bad), "bad_of_epoch": list(self._bad_of_epoch.values()) if self._batch else []}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken: the batches that follow are the same to the bit.
@@ -154,7 +182,8 @@ class TrainingLoader:
                 "row groups), another mixture, seed, packing or number of rows in a global batch: resume with those, "
                 "or begin anew without the state")
         self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
-        self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
+        self._bad = Counter(state["bad"])
+        self._bad_of_epoch = {said.split(": ", 1)[0]: said for said in state["bad_of_epoch"]}
 
     def facts(self) -> LoaderFacts:
         """How many samples, rows and batches an epoch has, what was left out and why."""
@@ -209,18 +238,19 @@ class TrainingLoader:
 
     def _step(self, read: ReadBatch) -> None:
         """Note that a batch is handed out."""
+        if not self._batch:
+            self._bad_of_epoch = {}
         self._batch += 1
         self._bad.update(one.reason for one in read.bad)
-        self._bad_of_epoch += [f"{one.sample_id}: {one.detail}" for one in read.bad]
-        allowed = self._settings.max_bad_fraction * len(self._rows.samples) / self._world_size
-        if len(self._bad_of_epoch) > allowed:
-            raise TooMuchBadError(_too_much(len(self._bad_of_epoch), allowed, self._settings, self._bad_of_epoch))
+        self._bad_of_epoch |= {one.sample_id: f"{one.sample_id}: {one.detail}" for one in read.bad}
         if self._batch == self.batches_per_epoch:
-            self._epoch, self._batch, self._bad_of_epoch = self._epoch + 1, 0, []
+            self._epoch, self._batch = self._epoch + 1, 0
+        if self._world_size == 1:
+            self.check_bad([self.bad_of_epoch])
 
-    def _check_bad_share(self) -> None:
+    def _check_bad_share(self, usable: int) -> None:
         bad = sum((counts.bad for counts in self._counts), Counter())
-        allowed = self._settings.max_bad_fraction * (len(self._samples.source) + bad.total())
+        allowed = self._settings.max_bad_fraction * (usable + bad.total())
         if bad.total() > allowed:
             reasons = [f"{reason}: {count:,}" for reason, count in bad.most_common()]
             raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))

@@ -17,6 +17,7 @@ import torch
 
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
+from model.training.batch import Batch
 from model.training.checkpoint import (
     Position,
     checkpoint_to_resume,
@@ -115,6 +116,7 @@ def train(
     Raises:
         RunInUseError, OtherRunError, InitialModelError: before anything is trained.
         RunNotWrittenError: a checkpoint or the log; the last checkpoint is whole, and the run can go on from it.
+        TooMuchBadError: on every rank, before the step in which it shows.
     """
     with only_run(choices.out_folder) if ranks.first else nullcontext():
         return _train(choices, loader, length, processor, ranks)
@@ -188,7 +190,7 @@ def _loop(
         progress.plan("steps", length.steps, done)
         while not stop:
             started = time.perf_counter()
-            batches = list(islice(batches_ahead, length.batches_of(done)))
+            batches = [_usable(batch, loader, ranks) for batch in islice(batches_ahead, length.batches_of(done))]
             waited = time.perf_counter() - started
             over = choices.max_minutes is not None and time.monotonic() - began > 60 * choices.max_minutes
             result = forward_backward(
@@ -210,6 +212,14 @@ def _loop(
                 saved = done
     unusable = sum((Counter(bad) for bad in ranks.gathered(loader.bad)), Counter())
     return Outcome(done, done >= length.steps, step_folder(run, saved), dict(unusable))
+
+
+def _usable(batch: Batch, loader: TrainingLoader, ranks: Ranks) -> Batch:
+    """The batch that the loader has just given, unless all ranks together have found too much that is unusable."""
+    found, = ranks.sums([float(len(loader.bad_of_epoch))])
+    if found > loader.most_bad:  # a sample that several ranks were shown is in it more than once
+        loader.check_bad(ranks.gathered(loader.bad_of_epoch))
+    return batch
 
 
 def _written(ranks: Ranks, run: Path, what: str, write: Callable[[], Written]) -> Written:

@@ -338,6 +338,54 @@ def test_samples_with_a_window_that_no_ratio_divides_are_counted(
             loader(mixture, ratios=ratios)
 
 
+def test_what_is_unusable_is_a_share_of_what_was_read_and_not_of_a_cap(tmp_path: Path) -> None:
+    samples = [sample(f"{number:03}", [], "<image> Why?" if number < 2 else "Why?", "So.") for number in range(100)]
+    shards = [str(write_data_set(tmp_path / "made", samples, []))]
+    capped = Mixture.model_validate({"sources": [{"name": "made", "cap": 20}], "shards": shards})
+    assert loader(capped, max_bad_fraction=0.02).facts().samples == 20
+    with pytest.raises(TooMuchBadError, match=r"2 samples are unusable.*\(1\.9\)"):
+        loader(capped, max_bad_fraction=0.019)
+
+
+def test_an_unusable_sample_that_an_epoch_shows_often_is_one(tmp_path: Path) -> None:
+    talks = [sample(f"{number:03}", [], "Why?", "So.") for number in range(48)]
+    seen_in = [sample(name, [medium(name, kind="image")], "<image>\n?", "!", kind="seen") for name in ("good", "torn")]
+    frames = [frame("good", 0, None, jpeg(1)), frame("torn", 0, None, jpeg(2)[:300])]
+    mixture = Mixture.model_validate({"shards": [str(write_data_set(tmp_path / "made", [*talks, *seen_in], frames))],
+                                      "sources": [{"name": "talks", "kinds": ["asked"]},
+                                                  {"name": "seen", "kinds": ["seen"], "weight": 5.0}]})
+    some = loader(mixture, max_bad_fraction=0.02, rows=1)
+    batches = iter(some)
+    epochs = list(islice(batches, 2 * some.batches_per_epoch))
+    assert some.bad == {"picture_unreadable": 10}
+    assert list(some.bad_of_epoch) == ["torn"]
+    assert seen(epochs).count("good") == 10
+    assert some.state_dict()["bad_of_epoch"] == []
+    next(batches)
+    while not some.bad_of_epoch:
+        next(batches)
+    again = loader(mixture, max_bad_fraction=0.02, rows=1)
+    again.load_state_dict(some.state_dict())
+    assert again.bad_of_epoch == some.bad_of_epoch
+    with pytest.raises(TooMuchBadError, match="torn"):
+        list(islice(loader(mixture, max_bad_fraction=0.019, rows=1), some.batches_per_epoch))
+
+
+def test_of_several_ranks_what_all_found_counts(tmp_path: Path) -> None:
+    samples = [sample(name, [medium(name, kind="image")], "<image>\n?", "!") for name in "abcdefgh"]
+    frames = [frame(name, 0, None, jpeg(1)[:300] if name in "ab" else jpeg(1)) for name in "abcdefgh"]
+    shards = [str(write_data_set(tmp_path / "made", samples, frames))]
+    ranks = [loader(shards, rank, 2, rows=1, max_bad_fraction=0.2) for rank in (0, 1)]
+    for rank in ranks:
+        list(islice(rank, rank.batches_per_epoch))
+    found = [rank.bad_of_epoch for rank in ranks]
+    assert {name for one in found for name in one} == {"a", "b"}
+    ranks[0].check_bad([found[0], {}] if len(found[0]) < 2 else [{}, {}])
+    for rank in ranks:
+        with pytest.raises(TooMuchBadError, match=r"2 samples are unusable.*\(1\.6\)"):
+            rank.check_bad(found)
+
+
 def test_weights_and_caps(shards: list[str]) -> None:
     def mixture(**changes) -> Mixture:
         return Mixture.model_validate(

@@ -203,13 +203,17 @@ def test_samples_skipped_while_reading_are_told_of_over_all_ranks_and_epochs(tmp
     names = [f"film{film}" for film in range(5)] + [f"bad{film}" for film in range(3)]
     asked = [sample(name, [medium(name, 0, 4)], "<image>\nWhat?", "It.") for name in names]
     made = write_data_set(tmp_path / "made", asked, films)
-    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=1.0)
+    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=0.375)  # 3 of 8
     code, output = finish(start(tmp_path / "run", made, config, ranks=2))
     assert code == 0, output
     assert "unusable, found while reading, picture_unreadable: 6\n" in output
     counts = [line["unusable_samples"] for line in logged(tmp_path / "run")]
     assert counts == sorted(counts)
     assert (counts[1], counts[3]) == (3, 6)  # two steps of four rows an epoch
+    strict = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=0.374)
+    code, output = finish(start(tmp_path / "strict", made, strict, ranks=2))
+    assert code == 1, output
+    assert output.count("3 samples are unusable, more than max_bad_fraction 0.374 allows (3.0)") == 2
 
 
 def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
