@@ -108,7 +108,7 @@ class TrainingLoader:
             ShardError: a file cannot be read.
             TooMuchBadError: too many samples turned out to be unusable; raised for one rank alone, see `check_bad`.
         """
-        self._check_complete()
+        self.check_complete()
         reader = RowReader(
             self._rows, self._samples, self._frames, self._mixture.sources, self._processor, self._settings,
             groups_kept=self._groups_met + _SPARE_GROUPS)
@@ -205,6 +205,20 @@ class TrainingLoader:
             largest_crops=int(crops.max(initial=0)), mean_crops=float(crops.mean()) if len(crops) else 0.0,
             largest_text=int(text.max(initial=0)))
 
+    def check_complete(self) -> None:
+        """See that all is there, which `__iter__` does too, before its first batch.
+
+        Raises:
+            MixtureError: something is missing on the disk, or no sample of a source is left.
+        """
+        missing = missing_parts(self._mixture)
+        if missing:
+            raise MixtureError("\n  - ".join([
+                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
+        facts = self.facts()
+        if facts.emptied:
+            raise MixtureError("\n".join([*facts.emptied, "what was left out:", *facts.lines()]))
+
     @property
     def batches_per_epoch(self) -> int:
         """Batches of this rank, and of every other one, in each epoch."""
@@ -254,17 +268,6 @@ class TrainingLoader:
         if bad.total() > allowed:
             reasons = [f"{reason}: {count:,}" for reason, count in bad.most_common()]
             raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))
-
-    def _check_complete(self) -> None:
-        missing = missing_parts(self._mixture)
-        if missing:
-            raise MixtureError("\n  - ".join([
-                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
-        facts = self.facts()
-        empty = [source.name for source in facts.sources if not source.samples]
-        if empty:
-            raise MixtureError("no sample is left of " + ", ".join(empty) + "; what was left out:\n"
-                               + "\n".join(facts.lines()))
 
     def _fingerprint(self) -> str:
         """What the order of rows depends on."""

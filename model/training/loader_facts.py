@@ -43,6 +43,14 @@ class LoaderFacts:
         """Samples of all sources."""
         return sum(source.samples for source in self.sources)
 
+    @property
+    def emptied(self) -> list[str]:
+        """Sources of which samples were found and none is left, in words. (Of which none is found, `missing_parts`
+        says.)
+        """
+        return [f"{source.name}: no sample is left" for source in self.sources
+                if not source.samples and (source.left_out or source.bad)]
+
     def lines(self) -> list[str]:
         """The facts in words, a line each."""
         lines = []

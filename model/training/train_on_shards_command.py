@@ -140,6 +140,7 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
         raise InitialModelError("\n".join(missing))
     processor = _processor(choices, mixture)
     loader = _loader(choices, mixture, initial_config(choices), processor, ranks)
+    loader.check_complete()
     facts = loader.facts()
     if ranks.first:
         print("\n".join(facts.lines()), flush=True)
@@ -160,6 +161,9 @@ def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
         return WRONG_CALL
     config = initial_config(choices)
     facts = _loader(choices, mixture, config, _processor(choices, mixture), ranks).facts()
+    for line in facts.emptied:
+        print(f"missing: {line}")
+    missing += facts.emptied
     if missing:
         print("of what is there:")
     print("\n".join(facts.lines()))

@@ -184,6 +184,26 @@ def test_shards_that_are_not_there_are_a_wrong_call(arguments, tmp_path, capsys)
     assert "nothing" in capsys.readouterr().err
 
 
+def test_a_source_of_which_nothing_is_left_is_missing(arguments, shards, tmp_path, capsys):
+    held_out = [sample(f"{number}", [], "Is it?", "Yes.", split="test") for number in range(6)]
+    write_data_set(tmp_path / "held-out", held_out, [])
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"sources": [
+        {"name": "here", "shards": [str(shards)]}, {"name": "emptied", "shards": ["held-out"]}]}))
+    epochs = str(write_config(tmp_path, epochs=1))
+    out = ["--out", str(tmp_path / "run"), "--config", epochs]
+    for data, name in (
+        (["--mixture", str(mixture)], "emptied"), (["--shards", str(tmp_path / "held-out")], "everything"),
+    ):
+        assert run([*data, *out]) == 2
+        assert f"{name}: no sample is left\nwhat was left out:\n" in capsys.readouterr().err
+        assert run([*data, *out, "--dry-run"]) == 2
+        said = capsys.readouterr().out
+        assert f"missing: {name}: no sample is left\n" in said
+        assert "left out, not_train: 6" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_too_many_pictures_that_do_not_decode_stop_the_run(tmp_path, capsys):
     films = [row for film in range(4) for row in video_frames(f"film{film}", 6)]
     films += [frame("bad", second, float(second), b"no picture") for second in range(6)]
