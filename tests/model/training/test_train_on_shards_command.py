@@ -144,6 +144,34 @@ def test_a_run_that_is_done_has_nothing_left_to_do(arguments, tmp_path, capsys):
     assert "lr: 0.01 there, 0.5 here" in capsys.readouterr().err
 
 
+def test_a_run_whose_checkpoints_are_damaged_does_not_begin_anew(arguments, tmp_path, capsys):
+    assert run([*arguments, "--steps", "4", "--checkpoint-steps", "2", "--max-minutes", "0.000001"]) == 4
+    out = tmp_path / "run"
+    call = [*arguments, "--steps", "4", "--checkpoint-steps", "2"]
+    assert run(call) == 0
+    whole = losses(out)
+    older, newer = sorted((out / "checkpoints").iterdir())
+    (newer / "config.json").write_text("{}")
+    capsys.readouterr()
+    assert run(call) == 0
+    assert f"not gone on from, {newer}: config.json has 2 bytes in place of" in capsys.readouterr().err
+    assert losses(out) == whole
+    for folder in (out / "checkpoints").iterdir():
+        (folder / "config.json").write_text("{}")
+    for flags in ([], ["--dry-run"]):
+        assert run([*call, *flags]) == 2
+        assert f"{newer}: config.json has 2 bytes in place of" in capsys.readouterr().err
+    assert losses(out) == whole
+    assert older.is_dir()
+
+
+def test_a_run_where_there_is_a_file_is_a_wrong_call(arguments, tmp_path, capsys):
+    (tmp_path / "run").write_text("mine")
+    assert run(arguments) == 2
+    assert f"{tmp_path / 'run'} cannot be the folder of a run" in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"
+
+
 def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
     """Stage align on nothing but the projector, then adapters on what came of it."""
     assert run([*arguments, "--stage", "align", "--ratios", "1", "--most-questions", "1"]) == 0
