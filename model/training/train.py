@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -33,7 +33,7 @@ from model.training.loader import TrainingLoader, state_of_rank
 from model.training.lora import add_adapters
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
-from model.training.run_lock import only_run
+from model.training.run_lock import NoRunFolderError, RunInUseError, only_run
 from model.training.run_log import RunLog
 from model.training.sharding import shard
 from model.training.train_choices import TrainChoices
@@ -114,12 +114,31 @@ def train(
         processor: goes into the checkpoints.
 
     Raises:
-        RunInUseError, OtherRunError, InitialModelError: before anything is trained.
+        RunInUseError, NoRunFolderError, OtherRunError, NoWholeCheckpointError, InitialModelError: on every rank, before
+            anything is written or trained.
         RunNotWrittenError: a checkpoint or the log; the last checkpoint is whole, and the run can go on from it.
         TooMuchBadError: on every rank, before the step in which it shows.
     """
-    with only_run(choices.out_folder) if ranks.first else nullcontext():
+    with _only_run(ranks, choices.out_folder):
         return _train(choices, loader, length, processor, ranks)
+
+
+@contextmanager
+def _only_run(ranks: Ranks, run: Path) -> Iterator[None]:
+    """Hold the folder for all ranks: the first one takes it, and where it cannot, none goes on."""
+    fault = None
+    with ExitStack() as held:
+        if ranks.first:
+            try:
+                held.enter_context(only_run(run))
+            except RunInUseError as error:
+                fault = error
+            except OSError as error:
+                fault = NoRunFolderError(f"{run} cannot be the folder of a run: {error}; choose another --out")
+        fault = ranks.gathered(fault)[0]
+        if fault is not None:
+            raise fault
+        yield
 
 
 def _train(

@@ -184,14 +184,22 @@ def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
 def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
     """Held by this process's child: a lock of our own process would not stop us."""
     code = ("import sys, time; from pathlib import Path; from model.training.run_lock import only_run\n"
-            "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")
+            "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)")
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True,
         cwd=Path(__file__).parents[3])
+    logs = [tmp_path / "run" / "samples" / f"rank-0000{rank}.jsonl" for rank in (0, 1)]
     try:
         assert holder.stdout.readline() == "held\n"
+        logs[0].parent.mkdir()
+        for log in logs:
+            log.write_text('{"step": 1, "sample_ids": []}\n')
         assert run(arguments) == 2
         assert "another process works on" in capfd.readouterr().err
+        config, shards = Path(arguments[-1]), Path(arguments[1])
+        _, output = finish(start(tmp_path / "run", shards, config, "--rows", "1", ranks=2))
+        assert output.count("another process works on") == 2
+        assert all(log.read_text() for log in logs)
     finally:
         holder.kill()
         holder.wait()
