@@ -5,6 +5,7 @@ Both happen in processes that may hang or die: the files are strangers'.
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from schemas.records import Source
 
 _IMAGES_AT_A_TIME = 64
 _MOST_PIXELS = 36_000_000
+_UNDECODABLE = (
+    OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error, TypeError, AttributeError)
+"""What PIL raises for a damaged picture; the last three for EXIF whose values have other types than its tags."""
 _CAPTION_SIDE = 64  # nobody captions these videos; the smallest that the decode stage makes
 
 
@@ -152,7 +156,7 @@ def _check_image(path: str) -> ImageFacts | Fault:
                 return Fault(Reason.TOO_MANY_PIXELS, f"{image.width} × {image.height}")
             codec = image.format
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _UNDECODABLE as error:
         # PIL's words name the file it was given: a buffer somewhere in memory.
         return Fault(Reason.PICTURE_UNREADABLE, str(error).split("<")[0].strip())
     return ImageFacts(

@@ -121,6 +121,7 @@ def checkpoint_to_resume(run: Path, settings: dict[str, Any]) -> tuple[Path, Pos
 
     Raises:
         OtherRunError: it was made with other settings; lists them.
+        NoWholeCheckpointError: there are some, and none is as it was written.
     """
     found = newest_checkpoint(run)
     if found is None:

@@ -24,6 +24,10 @@ class RunNotWrittenError(Exception):
     """A checkpoint or the log could not be written; older checkpoints are as they were."""
 
 
+class NoWholeCheckpointError(Exception):
+    """A run has checkpoints, and none of them is as it was written; the message says what differs."""
+
+
 def why_not_written(error: Exception) -> str:
     """What an error in writing a file means, in words."""
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space" in str(error)
@@ -44,8 +48,9 @@ def new_checkpoint(run: Path, step: int) -> Iterator[Path]:
     """
     final = step_folder(run, step)
     final.parent.mkdir(parents=True, exist_ok=True)
+    for left in final.parent.glob(f".{PREFIX}*.partial"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     partial = final.with_name(f".{final.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     (partial / "training").mkdir(parents=True)
     try:
         yield partial
@@ -67,18 +72,40 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def newest_checkpoint(run: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest whole checkpoint of a run and its state; None if there is none."""
-    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True):
+    """The newest whole checkpoint of a run and its state; None if none was written yet.
+
+    Raises:
+        NoWholeCheckpointError: some were.
+    """
+    for folder in _newest_first(run):
         state = _whole_state(folder)
         if state is not None:
             return folder, state
+    broken = passed_over(run)
+    if broken:
+        raise NoWholeCheckpointError("\n  - ".join([
+            f"{run} has no checkpoint that is as it was written: put back what differs, or choose another --out to "
+            "begin anew", *broken]))
     return None
+
+
+def passed_over(run: Path) -> list[str]:
+    """The checkpoints that no run can go on from and that are newer than the newest whole one, and what differs there,
+    in words.
+    """
+    broken = []
+    for folder in _newest_first(run):
+        differing = _differing(folder)
+        if not differing:
+            break
+        broken.append(f"{folder}: {', '.join(differing)}")
+    return broken
 
 
 def remove_older(run: Path, step: int, keep: int) -> None:
     """Remove checkpoints from before that of `step`, but for the newest whole ones: with it, `keep` stay."""
     places = keep - 1
-    for folder in sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True):
+    for folder in _newest_first(run):
         if folder >= step_folder(run, step):
             continue
         if places and _whole_state(folder) is not None:
@@ -87,14 +114,24 @@ def remove_older(run: Path, step: int, keep: int) -> None:
             shutil.rmtree(folder)
 
 
+def _newest_first(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").glob(f"{PREFIX}*"), reverse=True)
+
+
 def _whole_state(folder: Path) -> dict[str, Any] | None:
     """The state of a checkpoint all of whose files are there with their sizes; else None."""
+    return None if _differing(folder) else json.loads((folder / STATE).read_text())
+
+
+def _differing(folder: Path) -> list[str]:
+    """The files of a checkpoint that are not as they were written, in words."""
     try:
-        state = json.loads((folder / STATE).read_text())
-        sizes = {name: (folder / name).stat().st_size for name in state["files"]}
+        written = dict(json.loads((folder / STATE).read_text())["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return state if sizes == state["files"] else None
+        return [f"{STATE} cannot be read"]
+    there = {name: (folder / name).stat().st_size for name in written if (folder / name).is_file()}
+    return [f"{name} has {there[name]:,} bytes in place of {size:,}" if name in there else f"{name} is not there"
+            for name, size in written.items() if there.get(name) != size]
 
 
 def _to_disk(path: Path) -> None:

@@ -1,11 +1,19 @@
 """What a training run starts from: a model and its processor."""
 
 from collections.abc import Callable, Iterable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, CLIPVisionConfig, CLIPVisionModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedConfig,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from model.configuration import VideoXLConfig
 from model.modeling_video_xl import VideoXLForConditionalGeneration
@@ -13,6 +21,9 @@ from model.processing_video_xl import VideoXLProcessor
 from model.ratio_choice import check_ratio
 from model.training.small_tokenizer import learn_tokenizer
 from model.training.train_choices import TrainChoices
+
+_OF_ROTARY_POSITIONS = {"rope_theta", "rope_scaling"}
+"""What transformers takes in place of `rope_parameters`."""
 
 
 class InitialModelError(Exception):
@@ -41,7 +52,10 @@ def initial_config(choices: TrainChoices) -> VideoXLConfig:
     problems = missing_models(choices)
     if problems:
         raise InitialModelError("\n".join(problems))
-    config = _config_to_start_from(choices)
+    try:
+        config = _config_to_start_from(choices)
+    except (OSError, ValueError) as error:
+        raise InitialModelError(str(error)) from error
     try:
         check_ratio(choices.ratio_choices, config)
     except ValueError as error:
@@ -56,6 +70,11 @@ def _config_to_start_from(choices: TrainChoices) -> VideoXLConfig:
         return _config(
             Qwen2Config.from_pretrained(choices.language_model), CLIPVisionConfig.from_pretrained(choices.vision_tower),
             choices.sizes)
+    kind = VideoXLConfig.get_config_dict(choices.init)[0].get("model_type")
+    if kind != VideoXLConfig.model_type:
+        raise InitialModelError(
+            f"{choices.init} holds a model of type {kind!r}, not {VideoXLConfig.model_type!r}: python -m model.convert "
+            "makes one of a published Video-XL, --init parts of a Qwen2 and a CLIP")
     return VideoXLConfig.from_pretrained(choices.init)
 
 
@@ -97,10 +116,21 @@ def initial_model(choices: TrainChoices, processor: VideoXLProcessor) -> VideoXL
             model = VideoXLForConditionalGeneration.from_pretrained(choices.init, dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise InitialModelError(str(error)) from error
+        own_memory(model)
     if choices.init in ("scratch", "parts"):
         model.begin_vst(processor.tokenizer.eos_token_id)
         model.generation_config.eos_token_id = processor.tokenizer.eos_token_id  # or it would not stop at its end
     return model.to(weight_type(choices))
+
+
+def own_memory(model: torch.nn.Module) -> None:
+    """Move weights out of the file that they are mapped from.
+
+    There they stand where the file has them, which no allocator would choose, and matrix products of memory that is
+    aligned differently differ in their last bits.
+    """
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def scratch_config(sizes: dict[str, Any], vocabulary: int) -> VideoXLConfig:
@@ -113,11 +143,22 @@ def scratch_config(sizes: dict[str, Any], vocabulary: int) -> VideoXLConfig:
     Raises:
         InitialModelError: a size is no such field, or sizes contradict one another.
     """
+    _check_names("sizes.text", sizes["text"], Qwen2Config, {"vocab_size"})
+    _check_names("sizes.vision", sizes["vision"], CLIPVisionConfig, set())
     return _config(Qwen2Config(vocab_size=vocabulary, **sizes["text"]), CLIPVisionConfig(**sizes["vision"]), sizes)
+
+
+def _check_names(place: str, given: Iterable[str], kind: type[PreTrainedConfig], taken: set[str]) -> None:
+    """Refuse names that `kind` would take without a word or that are `taken`: they follow from other choices."""
+    known = {*signature(kind).parameters, *_OF_ROTARY_POSITIONS} - taken
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InitialModelError(f"{place}: {', '.join(unknown)}: no field of {kind.__name__} that can be chosen here")
 
 
 def _config(text: Qwen2Config, vision: CLIPVisionConfig, sizes: dict[str, Any]) -> VideoXLConfig:
     others = {name: value for name, value in sizes.items() if name not in ("text", "vision")}
+    _check_names("sizes", others, VideoXLConfig, {"text_config", "vision_config", "tie_word_embeddings", "kwargs"})
     try:
         return VideoXLConfig(
             text_config=text, vision_config=vision, tie_word_embeddings=text.tie_word_embeddings, **others)

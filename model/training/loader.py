@@ -27,7 +27,7 @@ from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError
 from model.training.packing import Rows, pack
 from model.training.row_length import a_ratio_fits, may_be_too_long, may_fit_no_ratio, positions_needed, runs_of
-from model.training.row_reader import FILLER, ReadBatch, RowReader
+from model.training.row_reader import FILLER, ReadBatch, RowReader, leave_stopping_to_the_parent
 from model.training.sample_table import SampleReader, SampleScan, SampleTable, SourceCounts, TextCosts, TileCount
 from model.training.shard_files import ShardError, holds_data_set
 from model.training.training_ids import training_ids
@@ -89,15 +89,16 @@ class TrainingLoader:
         scan = SampleScan(mixture, roots, self._frames, _text_costs(processor), tiles_of)
         self._counts: list[SourceCounts] = scan.counts
         table = _fitting(scan.run(), self._counts, mixture, self._frames, processor, settings, tiles_of)
+        self._check_bad_share(len(table.source))  # a cap leaves out samples, and of those read none that is unusable
         self._samples: SampleTable = _capped(table, self._counts, mixture)
-        self._check_bad_share()
         self._rows: Rows = pack(self._samples, settings, seed)
         self._chunks = _chunks(self._rows, self._samples, self._frames, settings.streams)
+        self._content = _content(self._samples, self._chunks)
         source_of_row = self._samples.source[self._rows.first_samples]
         self._rows_of_source = [np.flatnonzero(source_of_row == number) for number in range(len(mixture.sources))]
         self._epoch, self._batch = 0, 0
         self._bad: Counter[str] = Counter()
-        self._bad_of_epoch: list[str] = []
+        self._bad_of_epoch: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the present position on, without end.
@@ -105,16 +106,17 @@ class TrainingLoader:
         Raises:
             MixtureError: something is missing on the disk, or there is no sample at all.
             ShardError: a file cannot be read.
-            TooMuchBadError: too many samples turned out to be unusable.
+            TooMuchBadError: too many samples turned out to be unusable; raised for one rank alone, see `check_bad`.
         """
-        self._check_complete()
+        self.check_complete()
         reader = RowReader(
             self._rows, self._samples, self._frames, self._mixture.sources, self._processor, self._settings,
             groups_kept=self._groups_met + _SPARE_GROUPS)
         # With a generator of its own it takes no number from torch's, which the training may use.
         loader = DataLoader(
             reader, batch_size=None, sampler=_Jobs(self), num_workers=self._workers, collate_fn=_as_it_is,
-            prefetch_factor=_PREFETCHED_BATCHES if self._workers else None, generator=torch.Generator())
+            prefetch_factor=_PREFETCHED_BATCHES if self._workers else None, generator=torch.Generator(),
+            worker_init_fn=leave_stopping_to_the_parent)
         for read in loader:
             if isinstance(read, ShardError):
                 raise read
@@ -131,11 +133,39 @@ class TrainingLoader:
         """Samples whose pictures turned out to be unusable while reading, on this rank, by reason."""
         return dict(self._bad)
 
+    @property
+    def bad_of_epoch(self) -> dict[str, str]:
+        """Samples that turned out to be unusable in the epoch of the last batch, on this rank: what is wrong, by id.
+
+        A sample that an epoch shows several times is one."""
+        return dict(self._bad_of_epoch)
+
+    @property
+    def most_bad(self) -> float:
+        """How many samples of an epoch may turn out to be unusable on all ranks together."""
+        return self._settings.max_bad_fraction * len(self._rows.samples)
+
+    def check_bad(self, of_ranks: Sequence[dict[str, str]]) -> None:
+        """See that no more samples turned out to be unusable than may.
+
+        One rank alone sees to it itself. Of several none knows how many the others found: who trains with them asks all
+        ranks behind each batch.
+
+        Args:
+            of_ranks: the `bad_of_epoch` of each.
+
+        Raises:
+            TooMuchBadError: there are more.
+        """
+        bad = {sample_id: said for one in of_ranks for sample_id, said in one.items()}
+        if len(bad) > self.most_bad:
+            raise TooMuchBadError(_too_much(len(bad), self.most_bad, self._settings, list(bad.values())))
+
     def state_dict(self) -> dict[str, Any]:
         """The exact position, as plain values that JSON can hold: the same on every rank but for `bad`."""
         return {
-            "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "bad": dict(self._bad),
-            "bad_of_epoch": list(self._bad_of_epoch)}
+            "epoch": self._epoch, "batch": self._batch, "data": self._fingerprint(), "content": self._content,
+            "bad": dict(self._bad), "bad_of_epoch": list(self._bad_of_epoch.values()) if self._batch else []}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken: the batches that follow are the same to the bit.
@@ -145,12 +175,15 @@ class TrainingLoader:
         Raises:
             LoaderStateError: it belongs to other data, another mixture, seed or global batch.
         """
-        if state["data"] != self._fingerprint():
+        # A state of a release that did not note the content says nothing of it.
+        if state["data"] != self._fingerprint() or state.get("content", self._content) != self._content:
             raise LoaderStateError(
-                "the loader's state was taken with other shards, another mixture, seed, packing or number of rows in a "
-                "global batch: resume with those, or begin anew without the state")
+                "the loader's state was taken with other shards (or their samples changed, or were written into other "
+                "row groups), another mixture, seed, packing or number of rows in a global batch: resume with those, "
+                "or begin anew without the state")
         self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
-        self._bad, self._bad_of_epoch = Counter(state["bad"]), list(state["bad_of_epoch"])
+        self._bad = Counter(state["bad"])
+        self._bad_of_epoch = {said.split(": ", 1)[0]: said for said in state["bad_of_epoch"]}
 
     def facts(self) -> LoaderFacts:
         """How many samples, rows and batches an epoch has, what was left out and why."""
@@ -159,7 +192,8 @@ class TrainingLoader:
             SourceFacts(
                 name=source.name, samples=int(samples[number]), rows=len(rows),
                 rows_per_epoch=rows_per_epoch(len(rows), source.weight), left_out=dict(counts.left_out),
-                bad=dict(counts.bad))
+                bad=dict(counts.bad),
+                kinds_not_there=tuple(kind for kind in source.kinds or () if kind not in counts.kinds))
             for number, (source, counts, rows) in enumerate(
                 zip(self._mixture.sources, self._counts, self._rows_of_source, strict=True)))
         crops = self._samples.crops[self._rows.first_samples]
@@ -170,6 +204,20 @@ class TrainingLoader:
             filler_rows_per_epoch=self.batches_per_epoch * self._global_rows - rows,
             largest_crops=int(crops.max(initial=0)), mean_crops=float(crops.mean()) if len(crops) else 0.0,
             largest_text=int(text.max(initial=0)))
+
+    def check_complete(self) -> None:
+        """See that all is there, which `__iter__` does too, before its first batch.
+
+        Raises:
+            MixtureError: something is missing on the disk, or no sample of a source is left.
+        """
+        missing = missing_parts(self._mixture)
+        if missing:
+            raise MixtureError("\n  - ".join([
+                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
+        facts = self.facts()
+        if facts.emptied:
+            raise MixtureError("\n".join([*facts.emptied, "what was left out:", *facts.lines()]))
 
     @property
     def batches_per_epoch(self) -> int:
@@ -204,32 +252,22 @@ class TrainingLoader:
 
     def _step(self, read: ReadBatch) -> None:
         """Note that a batch is handed out."""
+        if not self._batch:
+            self._bad_of_epoch = {}
         self._batch += 1
         self._bad.update(one.reason for one in read.bad)
-        self._bad_of_epoch += [f"{one.sample_id}: {one.detail}" for one in read.bad]
-        allowed = self._settings.max_bad_fraction * len(self._rows.samples) / self._world_size
-        if len(self._bad_of_epoch) > allowed:
-            raise TooMuchBadError(_too_much(len(self._bad_of_epoch), allowed, self._settings, self._bad_of_epoch))
+        self._bad_of_epoch |= {one.sample_id: f"{one.sample_id}: {one.detail}" for one in read.bad}
         if self._batch == self.batches_per_epoch:
-            self._epoch, self._batch, self._bad_of_epoch = self._epoch + 1, 0, []
+            self._epoch, self._batch = self._epoch + 1, 0
+        if self._world_size == 1:
+            self.check_bad([self.bad_of_epoch])
 
-    def _check_bad_share(self) -> None:
+    def _check_bad_share(self, usable: int) -> None:
         bad = sum((counts.bad for counts in self._counts), Counter())
-        allowed = self._settings.max_bad_fraction * (len(self._samples.source) + bad.total())
+        allowed = self._settings.max_bad_fraction * (usable + bad.total())
         if bad.total() > allowed:
             reasons = [f"{reason}: {count:,}" for reason, count in bad.most_common()]
             raise TooMuchBadError(_too_much(bad.total(), allowed, self._settings, reasons))
-
-    def _check_complete(self) -> None:
-        missing = missing_parts(self._mixture)
-        if missing:
-            raise MixtureError("\n  - ".join([
-                "not all is there: build or import what is missing, or take it out of the mixture", *missing]))
-        facts = self.facts()
-        empty = [source.name for source in facts.sources if not source.samples]
-        if empty:
-            raise MixtureError("no sample is left of " + ", ".join(empty) + "; what was left out:\n"
-                               + "\n".join(facts.lines()))
 
     def _fingerprint(self) -> str:
         """What the order of rows depends on."""
@@ -332,6 +370,12 @@ def _chunks(rows: Rows, samples: SampleTable, frames: FrameTable, streams: int) 
     groups = np.where(first_frame >= 0, of_frames, len(frames.group_file) + samples.group[firsts])
     fit_all = max(len(np.unique(groups)), len(np.unique(samples.group[rows.samples]))) <= streams
     return np.zeros_like(groups) if fit_all else groups
+
+
+def _content(samples: SampleTable, chunks: np.ndarray) -> str:
+    """What samples say and show, and which rows share a row group: the order hangs on that, and not on its number."""
+    _, group_of_row = np.unique(chunks, return_inverse=True)
+    return hashlib.sha256(samples.content.encode() + group_of_row.astype(np.int64).tobytes()).hexdigest()[:32]
 
 
 def _too_much(count: int, allowed: float, settings: LoaderSettings, examples: list[str]) -> str:

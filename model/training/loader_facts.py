@@ -18,6 +18,8 @@ class SourceFacts:
     """Samples left out by rule, by reason: not_train, calibration, duplicate, evidence_unseen, over_cap."""
     bad: dict[str, int]
     """Samples that cannot be used, by reason; they count against `max_bad_fraction`."""
+    kinds_not_there: tuple[str, ...] = ()
+    """Kinds that it names and of which no sample is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,21 @@ class LoaderFacts:
         """Samples of all sources."""
         return sum(source.samples for source in self.sources)
 
+    @property
+    def emptied(self) -> list[str]:
+        """Sources of which samples were found and none is left, in words. (Of which none is found, `missing_parts`
+        says.)
+        """
+        return [f"{source.name}: no sample is left" for source in self.sources
+                if not source.samples and (source.left_out or source.bad)]
+
     def lines(self) -> list[str]:
         """The facts in words, a line each."""
         lines = []
         for source in self.sources:
             lines.append(f"{source.name}: {source.samples:,} samples in {source.rows:,} rows, "
                          f"{source.rows_per_epoch:,} rows an epoch")
+            lines += [f"  there is no sample of the kind {kind!r}" for kind in source.kinds_not_there]
             lines += [f"  left out, {reason}: {count:,}" for reason, count in sorted(source.left_out.items())]
             lines += [f"  unusable, {reason}: {count:,}" for reason, count in sorted(source.bad.items())]
         lines.append(

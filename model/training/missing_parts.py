@@ -15,7 +15,7 @@ def missing_parts(mixture: Mixture) -> list[str]:
     """
     there = {folder: _kinds(folder) for folder in mixture.folders if holds_data_set(folder)}
     # A folder of the call that no source asks for is named all the same.
-    named = dict.fromkeys([*mixture.folders, *map(Path, mixture.shards)])
+    named = dict.fromkeys([*mixture.folders, *(Path(folder).resolve() for folder in mixture.shards)])
     lacking = [f"{folder}: no finished data set there (no manifest.json, which build-vico and import-instructions "
                "write last)" for folder in named if not holds_data_set(folder)]
     for source in mixture.sources:

@@ -67,8 +67,8 @@ class Mixture(BaseModel):
         return list(dict.fromkeys(folder for source in self.sources for folder in self.folders_of(source)))
 
     def folders_of(self, source: MixtureSource) -> list[Path]:
-        """The shard directories of one of the sources."""
-        return [Path(folder) for folder in (self.shards if source.shards is None else source.shards)]
+        """The shard directories of one of the sources, each in one spelling."""
+        return [Path(folder).resolve() for folder in (self.shards if source.shards is None else source.shards)]
 
     def for_stage(self, stage: TrainingStage) -> "Mixture":
         """The sources of one stage.

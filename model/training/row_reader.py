@@ -2,8 +2,11 @@
 # ruff: noqa: N806 (names end in the shape of the tensor)
 
 import math
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Thread
 
 import torch
 from torch import Tensor
@@ -50,6 +53,25 @@ class _ReadRow:
     pixels: Tensor | None
     sizes: tuple[int, ...]
     sample_ids: tuple[str, ...]
+
+
+def leave_stopping_to_the_parent(worker: int) -> None:
+    """Make a worker deaf to SIGINT and SIGTERM of others: a whole process group is asked to stop with the process that
+    trains, which still needs the batches of the step at hand. Only that process ends its workers.
+
+    Args:
+        worker: its number.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ignored for good, SIGTERM of a parent that ends with an error would leave it waiting for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    Thread(target=_end_when_the_parent_says, daemon=True).start()
+
+
+def _end_when_the_parent_says() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 class RowReader(Dataset):

@@ -10,6 +10,10 @@ class RunInUseError(Exception):
     """Another process works in the folder."""
 
 
+class NoRunFolderError(Exception):
+    """The folder cannot be made or written in; the message says why."""
+
+
 @contextmanager
 def only_run(run: Path) -> Iterator[None]:
     """Hold the folder for the time of the block; the kernel lets go of it when the process ends, however it ends.

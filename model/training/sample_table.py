@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.image_tiles import best_canvas
+from model.training.content_hash import ContentHash
 from model.training.frame_table import FrameTable
 from model.training.mixture import Mixture, MixtureError, MixtureSource
 from model.training.shard_files import open_table, read_group, table_files
@@ -39,6 +40,8 @@ class SourceCounts:
 
     left_out: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
+    kinds: set[str] = field(default_factory=set)
+    """Kinds of samples that its folders hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,16 @@ class SampleTable:
     """uint64 [n]: a number from its id alone, by which a cap chooses."""
     digest: str
     """A hash over the ids of all samples taken, in their order."""
+    content: str
+    """A hash over their conversations and media."""
 
     def keep(self, chosen: np.ndarray) -> "SampleTable":
         """The table with some of its samples: a mask [n]."""
         columns = {name: getattr(self, name)[chosen]
                    for name in ("group", "row", "source", "text", "key", "crops", "first_frame", "draw")}
-        return SampleTable(self.files, self.roots, self.group_file, self.group_number, **columns, digest=self.digest)
+        return SampleTable(
+            self.files, self.roots, self.group_file, self.group_number, **columns, digest=self.digest,
+            content=self.content)
 
 
 class SampleScan:
@@ -95,8 +102,9 @@ class SampleScan:
         """
         self.counts = [SourceCounts() for _ in mixture.sources]
         self._mixture, self._roots, self._frames = mixture, roots, frames
+        self._folders = [set(mixture.folders_of(source)) for source in mixture.sources]
         self._costs, self._tiles_of = costs, tiles_of
-        self._digest = hashlib.sha256()
+        self._digest, self._content = hashlib.sha256(), ContentHash()
         self._keys: dict[tuple, int] = {}
         self._facts: list[tuple[int, int]] = []
         self._parts: list[dict[str, np.ndarray]] = []
@@ -126,7 +134,7 @@ class SampleScan:
                    else np.empty(0, kind) for name, kind in kinds.items()}
         return SampleTable(
             tuple(files), tuple(roots), np.array(group_file, np.int32), np.array(group_number, np.int32), **columns,
-            digest=self._digest.hexdigest())
+            digest=self._digest.hexdigest(), content=self._content.hexdigest())
 
     def _take(self, table: pa.Table, root: int, barred: "Barred", group: int) -> None:
         source = self._sources(table, root)
@@ -153,6 +161,8 @@ class SampleScan:
         ids = table["sample_id"].take(pa.array(left))
         for sample_id in ids.to_pylist():
             self._digest.update(f"{sample_id}\n".encode())
+        for name in ("conversations", "media"):
+            self._content.add(name, table[name].combine_chunks().take(pa.array(left)))
         self._parts.append({
             "group": np.full(len(left), group), "row": left, "source": source[left],
             "text": (talk.text_bytes + self._costs.conversation + self._costs.turn * talk.turns)[left],
@@ -175,16 +185,15 @@ class SampleScan:
         for pair in pairs.dictionary.to_pylist():
             dataset, kind = pair.split("\0")
             taking = [number for number, source in enumerate(self._mixture.sources)
-                      if self._takes(source, root, dataset, kind)]
+                      if source.takes(dataset, kind) and self._roots[root] in self._folders[number]]
             if len(taking) > 1:
                 names = " and ".join(repr(self._mixture.sources[number].name) for number in taking)
                 raise MixtureError(f"the sources {names} both take {kind!r} of {dataset!r}: every sample belongs to "
                                    "one source; narrow their datasets or kinds")
             of_pairs.append(taking[0] if taking else -1)
+            for number in taking:
+                self.counts[number].kinds.add(kind)
         return np.array(of_pairs or [-1], np.int16)[pairs.indices.to_numpy()] if len(pairs) else np.empty(0, np.int16)
-
-    def _takes(self, source: MixtureSource, root: int, dataset: str, kind: str) -> bool:
-        return source.takes(dataset, kind) and self._roots[root] in self._mixture.folders_of(source)
 
     def _subjects(
         self, left: np.ndarray, source: np.ndarray, media: "_Media", root: int, begins_with_mark: np.ndarray

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ import torch
 
 from model.modeling_video_xl import VideoXLForConditionalGeneration
 from model.processing_video_xl import VideoXLProcessor
+from model.training.batch import Batch
 from model.training.checkpoint import (
     Position,
     checkpoint_to_resume,
@@ -26,13 +27,13 @@ from model.training.checkpoint import (
 )
 from model.training.checkpoint_folder import RunNotWrittenError, step_folder, why_not_written
 from model.training.drawn_ratios import drawn_ratios
-from model.training.initial_model import initial_model, weight_type
+from model.training.initial_model import initial_model, own_memory, weight_type
 from model.training.learning_rate import learning_rate
 from model.training.loader import TrainingLoader, state_of_rank
 from model.training.lora import add_adapters
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
-from model.training.run_lock import only_run
+from model.training.run_lock import NoRunFolderError, RunInUseError, only_run
 from model.training.run_log import RunLog
 from model.training.sharding import shard
 from model.training.train_choices import TrainChoices
@@ -113,11 +114,31 @@ def train(
         processor: goes into the checkpoints.
 
     Raises:
-        RunInUseError, OtherRunError, InitialModelError: before anything is trained.
+        RunInUseError, NoRunFolderError, OtherRunError, NoWholeCheckpointError, InitialModelError: on every rank, before
+            anything is written or trained.
         RunNotWrittenError: a checkpoint or the log; the last checkpoint is whole, and the run can go on from it.
+        TooMuchBadError: on every rank, before the step in which it shows.
     """
-    with only_run(choices.out_folder) if ranks.first else nullcontext():
+    with _only_run(ranks, choices.out_folder):
         return _train(choices, loader, length, processor, ranks)
+
+
+@contextmanager
+def _only_run(ranks: Ranks, run: Path) -> Iterator[None]:
+    """Hold the folder for all ranks: the first one takes it, and where it cannot, none goes on."""
+    fault = None
+    with ExitStack() as held:
+        if ranks.first:
+            try:
+                held.enter_context(only_run(run))
+            except RunInUseError as error:
+                fault = error
+            except OSError as error:
+                fault = NoRunFolderError(f"{run} cannot be the folder of a run: {error}; choose another --out")
+        fault = ranks.gathered(fault)[0]
+        if fault is not None:
+            raise fault
+        yield
 
 
 def _train(
@@ -169,16 +190,6 @@ def prepared_model(
     return model
 
 
-def own_memory(model: torch.nn.Module) -> None:
-    """Move weights out of the file that they are mapped from.
-
-    There they stand where the file has them, which no allocator would choose, and matrix products of memory that is
-    aligned differently differ in their last bits.
-    """
-    for parameter in model.parameters():
-        parameter.data = parameter.data.clone()
-
-
 def step_settings(choices: TrainChoices, ranks: Ranks) -> StepSettings:
     """What a step has to know of the choices."""
     return StepSettings(
@@ -198,7 +209,7 @@ def _loop(
         progress.plan("steps", length.steps, done)
         while not stop:
             started = time.perf_counter()
-            batches = list(islice(batches_ahead, length.batches_of(done)))
+            batches = [_usable(batch, loader, ranks) for batch in islice(batches_ahead, length.batches_of(done))]
             waited = time.perf_counter() - started
             over = choices.max_minutes is not None and time.monotonic() - began > 60 * choices.max_minutes
             result = forward_backward(
@@ -220,6 +231,14 @@ def _loop(
                 saved = done
     unusable = sum((Counter(bad) for bad in ranks.gathered(loader.bad)), Counter())
     return Outcome(done, done >= length.steps, step_folder(run, saved), dict(unusable))
+
+
+def _usable(batch: Batch, loader: TrainingLoader, ranks: Ranks) -> Batch:
+    """The batch that the loader has just given, unless all ranks together have found too much that is unusable."""
+    found, = ranks.sums([float(len(loader.bad_of_epoch))])
+    if found > loader.most_bad:  # a sample that several ranks were shown is in it more than once
+        loader.check_bad(ranks.gathered(loader.bad_of_epoch))
+    return batch
 
 
 def _written(ranks: Ranks, run: Path, what: str, write: Callable[[], Written]) -> Written:

@@ -103,10 +103,12 @@ class TrainChoices(BaseModel):
     def _fit_together(self) -> "TrainChoices":
         if self.init == "parts" and not (self.language_model and self.vision_tower):
             raise ValueError("init: parts needs language_model and vision_tower")
-        if self.init == "scratch" and not {"text", "vision"} <= set(self.sizes):
+        if self.init == "scratch" and not all(isinstance(self.sizes.get(part), dict) for part in ("text", "vision")):
             raise ValueError("init: scratch needs sizes with text and vision, as in the configuration 'tiny'")
         if self.lora_rank and "language_model" in (self.train or []):
             raise ValueError("lora_rank stands in for training the language_model itself: take it out of train")
+        if self.train == [] and not self.lora_rank:
+            raise ValueError("train: nothing learns: name parts, or leave it out for those of the stage")
         if not self.shards and self.mixture is None:
             raise ValueError("nothing to train on: give --shards or --mixture")
         return self

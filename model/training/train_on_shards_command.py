@@ -18,7 +18,12 @@ from transformers.utils import logging as transformers_logging
 from model.configuration import VideoXLConfig
 from model.processing_video_xl import VideoXLProcessor
 from model.training.checkpoint import OtherRunError
-from model.training.checkpoint_folder import RunNotWrittenError, newest_checkpoint
+from model.training.checkpoint_folder import (
+    NoWholeCheckpointError,
+    RunNotWrittenError,
+    newest_checkpoint,
+    passed_over,
+)
 from model.training.initial_model import InitialModelError, initial_config, initial_processor, missing_models
 from model.training.loader import LoaderStateError, TooMuchBadError, TrainingLoader
 from model.training.loader_settings import LoaderSettings
@@ -26,7 +31,7 @@ from model.training.memory_estimate import estimate_memory
 from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything, read_mixture
 from model.training.ranks import NoDeviceError, Ranks, start_ranks
-from model.training.run_lock import RunInUseError
+from model.training.run_lock import NoRunFolderError, RunInUseError
 from model.training.shard_files import ShardError
 from model.training.shard_texts import shard_texts
 from model.training.train import Outcome, StepCountError, run_length, train
@@ -37,8 +42,8 @@ from schemas.faults import faults_in
 DONE, OUR_FAULT, WRONG_CALL, NOTHING_MADE, STOPPED = 0, 1, 2, 3, 4
 
 WRONG = (
-    InitialModelError, MixtureError, ShardError, RunInUseError, OtherRunError, LoaderStateError, StepCountError,
-    NoDeviceError)
+    InitialModelError, MixtureError, ShardError, RunInUseError, NoRunFolderError, OtherRunError, NoWholeCheckpointError,
+    LoaderStateError, StepCountError, NoDeviceError)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -140,7 +145,10 @@ def _train(choices: TrainChoices, ranks: Ranks) -> Outcome:
     if missing:
         raise InitialModelError("\n".join(missing))
     processor = _processor(choices, mixture)
+    for broken in passed_over(choices.out_folder) if ranks.first else ():
+        print(f"not gone on from, {broken}", file=sys.stderr)
     loader = _loader(choices, mixture, initial_config(choices), processor, ranks)
+    loader.check_complete()
     facts = loader.facts()
     if ranks.first:
         print("\n".join(facts.lines()), flush=True)
@@ -161,6 +169,9 @@ def _dry_run(choices: TrainChoices, ranks: Ranks) -> int:
         return WRONG_CALL
     config = initial_config(choices)
     facts = _loader(choices, mixture, config, _processor(choices, mixture), ranks).facts()
+    for line in facts.emptied:
+        print(f"missing: {line}")
+    missing += facts.emptied
     if missing:
         print("of what is there:")
     print("\n".join(facts.lines()))

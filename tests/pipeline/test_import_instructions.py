@@ -13,7 +13,7 @@ from pipeline.import_instructions import run
 from pipeline.sample_videos import sample_script, write_video
 from tests.builds import data_bytes, rows
 from tests.dying_check import dying_check
-from tests.model.training.hand_made_shards import jpeg
+from tests.model.training.hand_made_shards import jpeg, turned_jpeg
 
 
 def talk(*turns: str) -> list[dict[str, str]]:
@@ -41,6 +41,7 @@ BROKEN = [
     ({"id": "turns", "image": "wide.jpg", "conversations": talk("<image>")}, "turns_unusable"),
     ("nonsense", "record_unreadable"),
     ({"id": "again", "image": "wide.jpg", "conversations": RECORDS[0]["conversations"]}, "record_given_twice"),
+    ({"id": "exif", "image": "exif.jpg", "caption": "a"}, "picture_unreadable"),
 ]
 
 
@@ -54,6 +55,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     turned[0x0112] = 6  # to be turned by a quarter
     picture.save(folder / "turned.jpg", exif=turned)
     (folder / "torn.jpg").write_bytes(jpeg(4)[:-200])
+    (folder / "exif.jpg").write_bytes(turned_jpeg(0x0103, 1))
     (folder / "text.jpg").write_text("no picture")
     write_video(sample_script(seed=0, duration_s=15), folder / "film.mp4")
     return folder

@@ -25,6 +25,7 @@ from model.evaluation.ablation.progress import Progress
 from model.evaluation.ablation.read_grid import GridError, bundled_grids, read_grid
 from model.evaluation.ablation.result_files import write_results
 from model.evaluation.ablation.run_grid import GridRun
+from model.training.checkpoint_folder import NoWholeCheckpointError
 from model.training.run_lock import RunInUseError, only_run
 from schemas.choices import ChoiceFileError, read_choices
 from schemas.faults import faults_in
@@ -51,7 +52,10 @@ def run(argv: Sequence[str]) -> int:
         return _complain("\n".join(faults_in(error, "choices")), WRONG_CALL)
     except (GridError, ChoiceFileError, ValueError) as error:
         return _complain(str(error), WRONG_CALL)
-    return _plan(folders) if choices.plan else _work(folders, choices)
+    try:
+        return _plan(folders) if choices.plan else _work(folders, choices)
+    except NoWholeCheckpointError as error:
+        return _complain(str(error), WRONG_CALL)
 
 
 def read_command_line(argv: Sequence[str]) -> AblateChoices:

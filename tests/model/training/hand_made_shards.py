@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,17 @@ def jpeg(seed: int, width: int = 40, height: int = 28) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (height // 4, width // 4, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).resize((width, height)).save(file, "JPEG")
+    return file.getvalue()
+
+
+def turned_jpeg(tag: int, kind: int, width: int = 40, height: int = 28) -> bytes:
+    """A small picture that EXIF turns upside down, with one more tag, whose value may be of a kind that is not the
+    tag's.
+    """
+    entries = [struct.pack("<HHII", *entry) for entry in sorted([(0x0112, 3, 1, 3), (tag, kind, 1, 8)])]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(44)
+    file = io.BytesIO()
+    Image.new("RGB", (width, height)).save(file, "JPEG", exif=exif)
     return file.getvalue()
 
 

@@ -62,7 +62,7 @@ def start(out: Path, shards: Path, config: Path, *flags: str, ranks: int = 1) ->
     call = [*(torchrun if ranks > 1 else []), COMMAND, *choices]
     return subprocess.Popen(
         call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"})
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
 
 
 def kill(run: subprocess.Popen) -> None:

@@ -18,7 +18,12 @@ from model.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
-from model.training.checkpoint_folder import RunNotWrittenError, newest_checkpoint
+from model.training.checkpoint_folder import (
+    NoWholeCheckpointError,
+    RunNotWrittenError,
+    newest_checkpoint,
+    passed_over,
+)
 from model.training.optimiser import make_optimiser, set_learning_rate
 from model.training.ranks import Ranks
 from model.training.run_log import RunLog, read_log
@@ -107,6 +112,35 @@ def test_a_broken_checkpoint_is_passed_over(trained, processor, tmp_path, damage
         state.write_text(state.read_text()[:50])
     assert newest_checkpoint(tmp_path)[0].name == "step-00000001"
     assert checkpoint_to_resume(tmp_path, SETTINGS)[1].step == 1
+
+
+def test_a_run_without_a_whole_checkpoint_is_refused_and_told_what_differs(trained, processor, tmp_path):
+    assert newest_checkpoint(tmp_path) is None
+    for step in (1, 2, 3):
+        save(tmp_path, trained, processor, step, keep=3)
+    assert passed_over(tmp_path) == []
+    first, second, third = sorted((tmp_path / "checkpoints").iterdir())
+    (third / "training" / "state.json").unlink()
+    (second / "training" / "optimizer.safetensors").unlink()
+    assert newest_checkpoint(tmp_path)[0] == first
+    broken = [f"{third}: training/state.json cannot be read", f"{second}: training/optimizer.safetensors is not there"]
+    assert passed_over(tmp_path) == broken
+    size = (first / "config.json").stat().st_size
+    with (first / "config.json").open("a") as file:
+        file.write(" ")
+    broken.append(f"{first}: config.json has {size + 1:,} bytes in place of {size:,}")
+    with pytest.raises(NoWholeCheckpointError) as refused:
+        checkpoint_to_resume(tmp_path, SETTINGS)
+    assert str(refused.value).splitlines()[1:] == [f"  - {line}" for line in broken]
+
+
+def test_what_a_killed_process_left_half_written_is_no_checkpoint_and_is_removed(trained, processor, tmp_path):
+    left = tmp_path / "checkpoints" / ".step-00000003.partial"
+    (left / "training").mkdir(parents=True)
+    (left / "model.part00000").write_bytes(b"half")
+    assert checkpoint_to_resume(tmp_path, SETTINGS) is None
+    save(tmp_path, trained, processor, 2)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
 
 
 def test_a_run_with_other_settings_is_refused_and_told_where(trained, processor, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, Qwen2ForCausalLM
 
@@ -120,3 +121,41 @@ def test_a_video_xl_goes_on_as_it_is(model, processor, tmp_path):
     again = initial_model(chosen, initial_processor(chosen, list))
     assert isinstance(again, VideoXLForConditionalGeneration)
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
+    # In the file they lie anywhere; a matrix product has the same bits for the same alignment only.
+    assert all(parameter.data_ptr() % 64 == 0 for parameter in again.parameters())
+
+
+@pytest.mark.parametrize(("part", "sizes", "fault"), [
+    ("text", {"num_hidden_layer": 1, "tie_word_embeddings": True}, "sizes.text: num_hidden_layer: no field of Qwen2"),
+    ("text", {"vocab_size": 300}, "sizes.text: vocab_size: no field of Qwen2Config that can be chosen"),
+    ("vision", {"hiden_size": 16}, "sizes.vision: hiden_size: no field of CLIPVisionConfig"),
+    (None, {"window_token": 32, "tie_word_embeddings": True}, "sizes: tie_word_embeddings, window_token: no field"),
+])
+def test_sizes_that_are_no_fields_are_refused(part, sizes, fault):
+    changed = TINY["sizes"] | (sizes if part is None else {part: TINY["sizes"][part] | sizes})
+    with pytest.raises(InitialModelError, match=fault):
+        initial_config(choices(sizes=changed))
+
+
+def test_a_size_of_either_kind_is_taken():
+    sizes = TINY["sizes"] | {"text": TINY["sizes"]["text"] | {"tie_word_embeddings": True, "rope_theta": 5e3}}
+    assert initial_config(choices(sizes=sizes)).tie_word_embeddings
+
+
+@pytest.mark.parametrize("written", ["{", '{"model_type": "qwen2"}', None])
+def test_a_folder_with_another_model_is_refused_before_its_weights_are_read(tmp_path, written):
+    if written is None:
+        Qwen2ForCausalLM(tiny_config().text_config).save_pretrained(tmp_path)
+    else:
+        (tmp_path / "config.json").write_text(written)
+    with pytest.raises(InitialModelError, match=r"not a valid JSON|of type 'qwen2', not 'video_xl'"):
+        initial_config(choices(init=str(tmp_path)))
+
+
+@pytest.mark.parametrize(("changes", "fault"), [
+    ({"train": []}, "train: nothing learns"), ({"sizes": TINY["sizes"] | {"text": None}}, "sizes with text and vision"),
+])
+def test_choices_that_leave_nothing_are_refused(changes, fault):
+    with pytest.raises(ValidationError, match=fault):
+        choices(**changes)
+    assert choices(train=[], lora_rank=2).parts == []

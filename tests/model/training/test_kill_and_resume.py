@@ -1,5 +1,6 @@
 """Runs that are killed and go on; and two ranks that do what one does."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -103,17 +104,31 @@ def test_a_killed_run_goes_on_with_another_number_of_ranks(
         assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_polite_stop_saves_and_the_same_command_goes_on(
-    shards: Path, config: Path, unbroken: Path, tmp_path: Path
+@pytest.mark.parametrize("polite", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_stop_of_a_run_and_its_workers_saves(
+    shards: Path, config: Path, unbroken: Path, tmp_path: Path, polite: signal.Signals
 ) -> None:
-    run = start(tmp_path, shards, config)
+    """As a terminal and a batch system do, the whole process group is asked."""
+    run = start(tmp_path, shards, config, "--workers", "2")
     wait_for_step(run, tmp_path, 2)
-    run.send_signal(signal.SIGTERM)
+    os.killpg(run.pid, polite)
     code, output = finish(run)
     assert code == 4, output
     done = len(losses(tmp_path))
     assert (tmp_path / "checkpoints" / f"step-{done:08d}").is_dir()
     assert losses(tmp_path) == losses(unbroken)[:done]
+
+
+def test_a_polite_stop_of_torchrun_saves(shards: Path, config: Path, unbroken: Path, tmp_path: Path) -> None:
+    """It passes the signal on to each rank and all that this one started, and ends with 1 itself."""
+    run = start(tmp_path, shards, config, "--rows", "1", "--workers", "1", ranks=2)
+    wait_for_step(run, tmp_path, 2)
+    run.send_signal(signal.SIGTERM)
+    code, output = finish(run)
+    assert code == 1, output
+    done = len(losses(tmp_path))
+    assert (tmp_path / "checkpoints" / f"step-{done:08d}").is_dir()
+    assert done < len(losses(unbroken))
 
 
 def test_a_step_of_words_alone_moves_what_sees_alike_on_one_rank_and_on_two(tmp_path: Path) -> None:

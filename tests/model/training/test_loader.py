@@ -3,6 +3,9 @@
 import hashlib
 import io
 import json
+import multiprocessing
+import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
@@ -24,7 +27,15 @@ from model.training.missing_parts import missing_parts
 from model.training.mixture import Mixture, MixtureError, everything
 from model.training.shard_files import ShardError
 from tests.model.tiny_models import byte_tokenizer, tiny_config
-from tests.model.training.hand_made_shards import frame, jpeg, medium, sample, video_frames, write_data_set
+from tests.model.training.hand_made_shards import (
+    frame,
+    jpeg,
+    medium,
+    sample,
+    turned_jpeg,
+    video_frames,
+    write_data_set,
+)
 
 CONFIG = tiny_config()
 PROCESSOR = VideoXLProcessor.for_model(CONFIG, byte_tokenizer())
@@ -151,6 +162,25 @@ def test_a_state_of_other_data_is_refused(shards: list[str]) -> None:
         loader(shards[:1]).load_state_dict(loader(shards).state_dict())
 
 
+def test_a_state_is_refused_where_samples_say_another_thing_or_lie_in_other_row_groups(tmp_path: Path) -> None:
+    films = [row for film in range(24) for row in video_frames(f"film{film:02d}", 2, 10 * film)]
+
+    def made(name: str, answer: str = "It.", seconds: float = 2.0, frames_per_group: int = 2) -> TrainingLoader:
+        samples = [sample(f"{film:02d}", [medium(f"film{film:02d}", 0.0, seconds)], "<image>\nWhat?", answer)
+                   for film in range(24)]
+        return loader([str(write_data_set(tmp_path / name, samples, films, frames_per_group=frames_per_group))])
+
+    state = json.loads(json.dumps(made("first").state_dict()))
+    made("again").load_state_dict(state)
+    for name, changes in (
+        ("answer", {"answer": "No."}), ("stretch", {"seconds": 1.5}), ("groups", {"frames_per_group": 4}),
+    ):
+        with pytest.raises(LoaderStateError, match="samples changed, or were written into other row groups"):
+            made(name, **changes).load_state_dict(state)
+    older = {name: value for name, value in state.items() if name != "content"}
+    made("older").load_state_dict(older)
+
+
 def test_no_rank_is_idle_and_what_fills_up_teaches_nothing(shards: list[str]) -> None:
     facts = loader(shards, rows=1, world_size=6).facts()
     assert 0 < facts.filler_rows_per_epoch < 6
@@ -171,6 +201,47 @@ def test_the_global_generator_of_torch_is_left_alone(shards: list[str]) -> None:
     torch.manual_seed(5)
     next(iter(loader(shards)))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_picture_with_damaged_exif_is_counted(tmp_path: Path) -> None:
+    """Values that PIL cannot write back without the turn: it raises TypeError, struct.error, AttributeError."""
+    pictures = {"whole": turned_jpeg(0x0103, 3), "resolution": turned_jpeg(0x011a, 1),
+                "compression": turned_jpeg(0x0103, 1), "maker": turned_jpeg(0x010f, 5)}
+    frames = [frame(name, 0, None, picture) for name, picture in pictures.items()]
+    samples = [sample(name, [medium(name, kind="image")], "<image>\n?", "!") for name in pictures]
+    some = loader([str(write_data_set(tmp_path / "made", samples, frames))], max_bad_fraction=1.0)
+    assert seen(islice(some, some.batches_per_epoch)) == ["whole"]
+    assert some.bad == {"picture_unreadable": 3}
+
+
+def test_workers_end_when_this_process_says_so_and_not_when_others_do(shards: list[str]) -> None:
+    """A polite stop may reach every process of a group."""
+    others = set(multiprocessing.active_children())
+    batches = iter(loader(shards, workers=2))
+    expected = [digest(batch) for batch in islice(loader(shards), 9)]
+    found = [digest(next(batches))]
+    workers = [one for one in multiprocessing.active_children() if one not in others]
+    assert len(workers) == 2
+    for polite in ("TERM", "INT"):
+        subprocess.run(["kill", f"-{polite}", *(str(worker.pid) for worker in workers)], check=True)
+    found += [digest(batch) for batch in islice(batches, 8)]  # more than were made beforehand
+    assert found == expected
+    batches.close()
+    workers[0].join(60)
+    assert not any(worker.is_alive() for worker in workers)
+
+    hanging = iter(loader(shards, workers=1))
+    next(hanging)
+    worker, = (one for one in multiprocessing.active_children() if one not in others)
+
+    def end() -> None:
+        worker.terminate()
+        worker.join(60)  # torch raises at once, or for the next batch
+        list(islice(hanging, 9))
+
+    with pytest.raises(RuntimeError, match="exited unexpectedly"):
+        end()
+    assert not worker.is_alive()
 
 
 def test_an_undecodable_picture_is_counted_and_its_row_teaches_nothing(tmp_path: Path) -> None:
@@ -267,6 +338,54 @@ def test_samples_with_a_window_that_no_ratio_divides_are_counted(
             loader(mixture, ratios=ratios)
 
 
+def test_what_is_unusable_is_a_share_of_what_was_read_and_not_of_a_cap(tmp_path: Path) -> None:
+    samples = [sample(f"{number:03}", [], "<image> Why?" if number < 2 else "Why?", "So.") for number in range(100)]
+    shards = [str(write_data_set(tmp_path / "made", samples, []))]
+    capped = Mixture.model_validate({"sources": [{"name": "made", "cap": 20}], "shards": shards})
+    assert loader(capped, max_bad_fraction=0.02).facts().samples == 20
+    with pytest.raises(TooMuchBadError, match=r"2 samples are unusable.*\(1\.9\)"):
+        loader(capped, max_bad_fraction=0.019)
+
+
+def test_an_unusable_sample_that_an_epoch_shows_often_is_one(tmp_path: Path) -> None:
+    talks = [sample(f"{number:03}", [], "Why?", "So.") for number in range(48)]
+    seen_in = [sample(name, [medium(name, kind="image")], "<image>\n?", "!", kind="seen") for name in ("good", "torn")]
+    frames = [frame("good", 0, None, jpeg(1)), frame("torn", 0, None, jpeg(2)[:300])]
+    mixture = Mixture.model_validate({"shards": [str(write_data_set(tmp_path / "made", [*talks, *seen_in], frames))],
+                                      "sources": [{"name": "talks", "kinds": ["asked"]},
+                                                  {"name": "seen", "kinds": ["seen"], "weight": 5.0}]})
+    some = loader(mixture, max_bad_fraction=0.02, rows=1)
+    batches = iter(some)
+    epochs = list(islice(batches, 2 * some.batches_per_epoch))
+    assert some.bad == {"picture_unreadable": 10}
+    assert list(some.bad_of_epoch) == ["torn"]
+    assert seen(epochs).count("good") == 10
+    assert some.state_dict()["bad_of_epoch"] == []
+    next(batches)
+    while not some.bad_of_epoch:
+        next(batches)
+    again = loader(mixture, max_bad_fraction=0.02, rows=1)
+    again.load_state_dict(some.state_dict())
+    assert again.bad_of_epoch == some.bad_of_epoch
+    with pytest.raises(TooMuchBadError, match="torn"):
+        list(islice(loader(mixture, max_bad_fraction=0.019, rows=1), some.batches_per_epoch))
+
+
+def test_of_several_ranks_what_all_found_counts(tmp_path: Path) -> None:
+    samples = [sample(name, [medium(name, kind="image")], "<image>\n?", "!") for name in "abcdefgh"]
+    frames = [frame(name, 0, None, jpeg(1)[:300] if name in "ab" else jpeg(1)) for name in "abcdefgh"]
+    shards = [str(write_data_set(tmp_path / "made", samples, frames))]
+    ranks = [loader(shards, rank, 2, rows=1, max_bad_fraction=0.2) for rank in (0, 1)]
+    for rank in ranks:
+        list(islice(rank, rank.batches_per_epoch))
+    found = [rank.bad_of_epoch for rank in ranks]
+    assert {name for one in found for name in one} == {"a", "b"}
+    ranks[0].check_bad([found[0], {}] if len(found[0]) < 2 else [{}, {}])
+    for rank in ranks:
+        with pytest.raises(TooMuchBadError, match=r"2 samples are unusable.*\(1\.6\)"):
+            rank.check_bad(found)
+
+
 def test_weights_and_caps(shards: list[str]) -> None:
     def mixture(**changes) -> Mixture:
         return Mixture.model_validate(
@@ -314,6 +433,29 @@ def test_two_sources_may_not_take_the_same_samples(shards: list[str]) -> None:
         {"name": "one", "datasets": ["made"]}, {"name": "two", "kinds": ["asked"]}]})
     with pytest.raises(MixtureError, match="'one' and 'two' both take 'asked' of 'made'"):
         loader(mixture)
+
+
+def test_a_folder_in_several_spellings_is_one(shards: list[str], tmp_path: Path) -> None:
+    films, _ = shards
+    (tmp_path / "link").symlink_to(films)
+    spellings = [films, f"{films}/../films", str(tmp_path / "link"), os.path.relpath(films)]
+    assert loader(spellings).facts() == loader([films]).facts()
+    for spelling in spellings[1:]:
+        mixture = Mixture.model_validate({"sources": [
+            {"name": "one", "shards": [films]}, {"name": "two", "shards": [spelling]}]})
+        with pytest.raises(MixtureError, match="'one' and 'two' both take"):
+            loader(mixture)
+    nowhere = tmp_path / "nowhere"
+    twice = Mixture.model_validate({"shards": [films, str(nowhere), f"{nowhere}/../nowhere"],
+                                    "sources": [{"name": "all"}]})
+    assert len(missing_parts(twice)) == 1
+
+
+def test_a_kind_of_which_there_is_no_sample_is_told(shards: list[str]) -> None:
+    mixture = Mixture.model_validate({"shards": shards, "sources": [{"name": "made", "kinds": ["asked", "aksed"]}]})
+    facts = loader(mixture).facts()
+    assert facts.samples == len(ALL)
+    assert [line for line in facts.lines() if "kind" in line] == ["  there is no sample of the kind 'aksed'"]
 
 
 def test_broken_data_sets_are_named(tmp_path: Path) -> None:

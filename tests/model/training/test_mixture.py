@@ -21,7 +21,7 @@ def test_folders_of_a_mixture_are_relative_to_its_file_and_those_of_the_call_are
     assert mixture.sources[0].most_frames == 64
     assert mixture.sources[1].shards is None
     assert mixture.shards == [str(tmp_path / "images"), "given"]
-    assert mixture.folders == [tmp_path / "films", tmp_path / "images", Path("given")]
+    assert mixture.folders == [tmp_path / "films", tmp_path / "images", Path("given").absolute()]
 
 
 @pytest.mark.parametrize(("text", "fault"), [

@@ -153,6 +153,34 @@ def test_a_run_that_is_done_has_nothing_left_to_do(arguments, tmp_path, capsys):
     assert "lr: 0.01 there, 0.5 here" in capsys.readouterr().err
 
 
+def test_a_run_whose_checkpoints_are_damaged_does_not_begin_anew(arguments, tmp_path, capsys):
+    assert run([*arguments, "--steps", "4", "--checkpoint-steps", "2", "--max-minutes", "0.000001"]) == 4
+    out = tmp_path / "run"
+    call = [*arguments, "--steps", "4", "--checkpoint-steps", "2"]
+    assert run(call) == 0
+    whole = losses(out)
+    older, newer = sorted((out / "checkpoints").iterdir())
+    (newer / "config.json").write_text("{}")
+    capsys.readouterr()
+    assert run(call) == 0
+    assert f"not gone on from, {newer}: config.json has 2 bytes in place of" in capsys.readouterr().err
+    assert losses(out) == whole
+    for folder in (out / "checkpoints").iterdir():
+        (folder / "config.json").write_text("{}")
+    for flags in ([], ["--dry-run"]):
+        assert run([*call, *flags]) == 2
+        assert f"{newer}: config.json has 2 bytes in place of" in capsys.readouterr().err
+    assert losses(out) == whole
+    assert older.is_dir()
+
+
+def test_a_run_where_there_is_a_file_is_a_wrong_call(arguments, tmp_path, capsys):
+    (tmp_path / "run").write_text("mine")
+    assert run(arguments) == 2
+    assert f"{tmp_path / 'run'} cannot be the folder of a run" in capsys.readouterr().err
+    assert (tmp_path / "run").read_text() == "mine"
+
+
 def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
     """Stage align on nothing but the projector, then adapters on what came of it."""
     assert run([*arguments, "--stage", "align", "--ratios", "1", "--most-questions", "1"]) == 0
@@ -165,14 +193,22 @@ def test_adapters_and_captions_go_the_same_way(arguments, tmp_path):
 def test_two_runs_do_not_share_a_folder(arguments, tmp_path, capfd):
     """Held by this process's child: a lock of our own process would not stop us."""
     code = ("import sys, time; from pathlib import Path; from model.training.run_lock import only_run\n"
-            "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)")
+            "with only_run(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)")
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE, text=True,
         cwd=Path(__file__).parents[3])
+    logs = [tmp_path / "run" / "samples" / f"rank-0000{rank}.jsonl" for rank in (0, 1)]
     try:
         assert holder.stdout.readline() == "held\n"
+        logs[0].parent.mkdir()
+        for log in logs:
+            log.write_text('{"step": 1, "sample_ids": []}\n')
         assert run(arguments) == 2
         assert "another process works on" in capfd.readouterr().err
+        config, shards = Path(arguments[-1]), Path(arguments[1])
+        _, output = finish(start(tmp_path / "run", shards, config, "--rows", "1", ranks=2))
+        assert "another process works on" in output
+        assert all(log.read_text() for log in logs)
     finally:
         holder.kill()
         holder.wait()
@@ -191,6 +227,26 @@ def test_a_truncated_table_is_named(arguments, shards, tmp_path, capsys):
 def test_shards_that_are_not_there_are_a_wrong_call(arguments, tmp_path, capsys):
     assert run(["--shards", str(tmp_path / "nothing"), *arguments[2:]]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+def test_a_source_of_which_nothing_is_left_is_missing(arguments, shards, tmp_path, capsys):
+    held_out = [sample(f"{number}", [], "Is it?", "Yes.", split="test") for number in range(6)]
+    write_data_set(tmp_path / "held-out", held_out, [])
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(yaml.safe_dump({"sources": [
+        {"name": "here", "shards": [str(shards)]}, {"name": "emptied", "shards": ["held-out"]}]}))
+    epochs = str(write_config(tmp_path, epochs=1))
+    out = ["--out", str(tmp_path / "run"), "--config", epochs]
+    for data, name in (
+        (["--mixture", str(mixture)], "emptied"), (["--shards", str(tmp_path / "held-out")], "everything"),
+    ):
+        assert run([*data, *out]) == 2
+        assert f"{name}: no sample is left\nwhat was left out:\n" in capsys.readouterr().err
+        assert run([*data, *out, "--dry-run"]) == 2
+        said = capsys.readouterr().out
+        assert f"missing: {name}: no sample is left\n" in said
+        assert "left out, not_train: 6" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_too_many_pictures_that_do_not_decode_stop_the_run(tmp_path, capsys):
@@ -212,13 +268,17 @@ def test_samples_skipped_while_reading_are_told_of_over_all_ranks_and_epochs(tmp
     names = [f"film{film}" for film in range(5)] + [f"bad{film}" for film in range(3)]
     asked = [sample(name, [medium(name, 0, 4)], "<image>\nWhat?", "It.") for name in names]
     made = write_data_set(tmp_path / "made", asked, films)
-    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=1.0)
+    config = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=0.375)  # 3 of 8
     code, output = finish(start(tmp_path / "run", made, config, ranks=2))
     assert code == 0, output
     assert "unusable, found while reading, picture_unreadable: 6\n" in output
     counts = [line["unusable_samples"] for line in logged(tmp_path / "run")]
     assert counts == sorted(counts)
     assert (counts[1], counts[3]) == (3, 6)  # two steps of four rows an epoch
+    strict = write_config(tmp_path, epochs=2, rows=1, rows_per_step=4, max_bad_fraction=0.374)
+    code, output = finish(start(tmp_path / "strict", made, strict, ranks=2))
+    assert code == 1, output
+    assert "3 samples are unusable, more than max_bad_fraction 0.374 allows (3.0)" in output
 
 
 def test_rows_that_ranks_cannot_share_are_a_wrong_call(arguments, capsys):
