@@ -141,12 +141,16 @@ class AnswerStore:
 
     def _index(self, folder: Path) -> list[str]:
         found = []
-        # those in folders last: they replace what was found before
-        for path in sorted(folder.rglob("*.answers"), key=lambda path: (path.parent != folder, path)):
+        for path in sorted(folder.rglob("*.answers"), key=lambda path: _age(folder, path)):
             for key, offset, length in _whole_lines(path):
                 self._places[key] = (path, offset, length)
                 found.append(key)
         return found
+
+
+def _age(folder: Path, path: Path) -> tuple[bool, int, str]:
+    """What orders files so that each replaces what is found in those before: the newer ones, and those in folders."""
+    return path.parent != folder, path.stat().st_mtime_ns, path.name
 
 
 def answers_in(folder: Path) -> Path:

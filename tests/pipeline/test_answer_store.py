@@ -33,6 +33,20 @@ def test_what_is_kept_is_found_now_and_by_the_next_run(tmp_path: Path) -> None:
     assert again.find(KEYS[7])["text"].endswith(f"{KEYS[7]}\u2028")
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_two_answers_to_one_question_the_later_one_counts(tmp_path: Path, names: str) -> None:
+    """The first was no use, or it would not have been asked again."""
+    for second, name in enumerate(names):
+        store = AnswerStore(tmp_path / "made")
+        asyncio.run(store.keep(KEYS[0], {"text": f"answer {second}"}))
+        store.close()
+        [made] = (tmp_path / "made").glob("*.answers")
+        os.utime(made, (second, second))
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        made.rename(tmp_path / "kept" / f"{name}.answers")
+    assert AnswerStore(tmp_path / "kept").find(KEYS[0]) == {"text": "answer 1"}
+
+
 def test_a_line_cut_short_anywhere_counts_as_never_written(tmp_path: Path) -> None:
     store = AnswerStore(tmp_path)
     keep(store, KEYS[:3])
