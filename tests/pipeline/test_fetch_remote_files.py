@@ -131,6 +131,6 @@ def test_other_stores_have_their_file_systems(url: str, file_system: str, tmp_pa
         assert fsspec.get_filesystem_class(scheme).__name__ == file_system
     except ImportError:
         worker = KillableWorker()
-        with pytest.raises(FetchError, match=rf"video-xl\[{scheme}\]"):
+        with pytest.raises(FetchError, match=rf"pip install -e '\.\[{scheme}\]'"):
             _fetch(worker, url, tmp_path)
         worker.close()
