@@ -5,7 +5,6 @@ Both happen in processes that may hang or die: the files are strangers'.
 
 import hashlib
 import io
-import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,15 +20,13 @@ from pipeline.picture_hash import picture_hash
 from pipeline.video_stages import VideoRejectedError, Workshop, decode, identify_source
 from pipeline.work_store import WorkStore
 from schemas.build_config import BuildConfig
+from schemas.damaged_pictures import UNDECODABLE
 from schemas.import_config import ImportConfig
 from schemas.reasons import Reason
 from schemas.records import Source
 
 _IMAGES_AT_A_TIME = 64
 _MOST_PIXELS = 36_000_000
-_UNDECODABLE = (
-    OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error, TypeError, AttributeError)
-"""What PIL raises for a damaged picture; the last three for EXIF whose values have other types than its tags."""
 _CAPTION_SIDE = 64  # nobody captions these videos; the smallest that the decode stage makes
 
 
@@ -156,7 +153,7 @@ def _check_image(path: str) -> ImageFacts | Fault:
                 return Fault(Reason.TOO_MANY_PIXELS, f"{image.width} × {image.height}")
             codec = image.format
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         # PIL's words name the file it was given: a buffer somewhere in memory.
         return Fault(Reason.PICTURE_UNREADABLE, str(error).split("<")[0].strip())
     return ImageFacts(

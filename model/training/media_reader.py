@@ -1,6 +1,5 @@
 """The media of a sample: which frames are shown, and their pixels."""
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,6 +12,7 @@ from torch import Tensor
 from model.processing_video_xl import VideoXLProcessor
 from model.training.frame_table import FrameReader, FrameTable
 from model.training.mixture import MixtureSource
+from schemas.damaged_pictures import UNDECODABLE
 from schemas.uniform_frames import uniform_indexes
 
 _SPARE_PIXELS = 2
@@ -20,11 +20,6 @@ _SPARE_PIXELS = 2
 
 _LYING = (5, 6, 7, 8)
 """Orientations that swap width and height."""
-
-
-_UNDECODABLE = (
-    OSError, SyntaxError, ValueError, Image.DecompressionBombError, struct.error, TypeError, AttributeError)
-"""What PIL raises for a damaged picture; the last three for EXIF whose values have other types than its tags."""
 
 
 class PictureError(Exception):
@@ -110,7 +105,7 @@ class PixelReader:
             ImageOps.exif_transpose(picture, in_place=True)
             picture = picture if picture.mode == "RGB" else picture.convert("RGB")
             picture.load()
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             raise PictureError(f"{self._name(frame)} does not decode: {error}") from error
         said = int(self._table.width[frame]), int(self._table.height[frame])
         if size != said:
